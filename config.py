@@ -124,6 +124,9 @@ SESSION_MB = 2000
 # Maximum size of the images and results of all sessions, in megabytes.
 TOTAL_MB = 20000
 
+# Maximum size of the results that are reused for the same image and settings, in megabytes. 0 reuses none.
+CACHE_MB = 1000
+
 # Minutes without a request after which the files of a session are deleted.
 SESSION_MINUTES = 120
 

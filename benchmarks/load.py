@@ -269,7 +269,8 @@ def main() -> None:
     if arguments.hostile:
         # Not while others measure.
         hostile_images()
-    with Server({"MAX_SESSIONS": 1000}) as server:
+    # All visitors have the same digits, but each map is to be computed.
+    with Server({"MAX_SESSIONS": 1000, "CACHE_MB": 0}) as server:
         notes, table = load(server, arguments.clients, arguments.seconds, disturbances, arguments.warm_up)
     print("\n".join([*report(notes), "", *table]))
     print(", ".join(f"{what}: {count}" for what, count in sorted(disturbances.counted.items())))

@@ -125,6 +125,11 @@ class Settings:
     MAX_SESSIONS: int = setting(100, "Maximum number of sessions on the server.")
     SESSION_MB: int = setting(2_000, "Maximum size of the images and results of a session, in megabytes.")
     TOTAL_MB: int = setting(20_000, "Maximum size of the images and results of all sessions, in megabytes.")
+    CACHE_MB: int = setting(
+        1_000,
+        "Maximum size of the results that are reused for the same image and settings, in megabytes. 0 reuses none.",
+        minimum=0,
+    )
     SESSION_MINUTES: int = setting(120, "Minutes without a request after which the files of a session are deleted.")
     KEEP_SESSIONS: bool = setting(
         False, "Keep sessions until they are deleted or the server ends, and let visitors name, list and open theirs."

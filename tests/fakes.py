@@ -96,6 +96,34 @@ class LinearModel(Attentive):
         return self.batch_probabilities(inputs), self.batch_logits(inputs)
 
 
+class FileModel(LinearModel):
+    """Read from a file, so that its results may be reused; each byte of the file changes the weights."""
+
+    repeatable = True
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        file = Path(arguments["file"])
+        self.files = () if arguments.get("unsaid") else (file,)
+        self.weights = self.weights * np.float32(1 + sum(file.read_bytes()))
+        self.spec = Embedding((CLASSES,)) if arguments.get("embedding") else self.spec
+        self.jitter, self.chance = arguments.get("jitter", 0.0), np.random.default_rng(1)
+
+    def class_names(self) -> list[str]:
+        return list(self.labels) or super().class_names()
+
+    def batch_logits(self, inputs: Array) -> Array:
+        logits = super().batch_logits(inputs)
+        return np.asarray(logits + self.jitter * self.chance.normal(size=logits.shape), np.float32)
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return self.batch_logits(inputs) if isinstance(self.spec, Embedding) else super().batch_probabilities(inputs)
+
+
+class UndeclaredModel(FileModel):
+    """Read from a file, too; that its base class is repeatable says nothing about it."""
+
+
 class NumberedModel(LinearModel):
     """The names of its classes are the indices of other classes."""
 

@@ -10,6 +10,8 @@ __all__ = [
     "folder_worker",
     "job_queue",
     "prediction_job",
+    "result_cache",
+    "reuse",
     "run",
     "turns",
     "worker",

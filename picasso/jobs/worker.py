@@ -32,11 +32,11 @@ from picasso.explanation import comparison, cost_model, preprocessing_trial, que
 from picasso.explanation.inputs import NamedImage, Other, image_from, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
-from picasso.jobs import predictor
+from picasso.jobs import predictor, repeatable, reuse
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.prediction_job import Predictions
-from picasso.jobs.run import Run, StoredImage
+from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.jobs.tasks import TaskKind
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -69,7 +69,13 @@ def settings_of(where: dict[str, Any]) -> Settings:
 @functools.lru_cache(maxsize=1)
 def visualizations(key: str) -> Registry:
     """Return the visualizations of a :func:`reference`, given as JSON; cached per process."""
-    return Registry(settings_of(json.loads(key)).plugin_dirs())
+    registry = Registry(settings_of(json.loads(key)).plugin_dirs())
+    # Now, because the files may change later.
+    repeatable.own_code()
+    for entry in registry.entries():
+        if entry.cls:
+            repeatable.code_of(entry.cls)
+    return registry
 
 
 def model_of(key: str, name: str = "") -> Model:
@@ -83,13 +89,20 @@ def model_of(key: str, name: str = "") -> Model:
 @functools.lru_cache(maxsize=8)
 def main_model(key: str) -> Model:
     """Load the model of :func:`model_of`."""
-    return load_configured(settings_of(json.loads(key)))
+    return loaded(settings_of(json.loads(key)))
 
 
 @functools.lru_cache(maxsize=MODELS_IN_MEMORY)
 def compared_model(key: str, name: str) -> Model:
     """Load a model to compare with for :func:`model_of`."""
-    return load_configured(settings_of(json.loads(key)).compared(name))
+    return loaded(settings_of(json.loads(key)).compared(name))
+
+
+def loaded(settings: Settings) -> Model:
+    """Load the model of some settings, and identify the code of its class now, because its file may change later."""
+    model = load_configured(settings)
+    repeatable.code_of(type(model))
+    return model
 
 
 def run_task(kind: TaskKind, folder: str, shard: int, checkpoint: Callable[[], None]) -> None:
@@ -203,9 +216,11 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
     visualization = visualizations(key).get(spec.visualization).require()
     pace = cost_model.Pace(sum(cost_model.compiling(model, visualization) for model in models.values()))
     run.report(shard, 0.0, 0.0, pace.expected)
-    todo = [(position, image) for position, image in spec.shard(shard) if not run.result_folder(position).exists()]
-    for position, _ in todo:
-        run.forget_drafts(position)
+    todo = unfinished(run, spec, shard)
+    unnamed = reuse.Unnamed.of(spec, models[""])
+    found = reuse.lookup(run, spec, todo, models, visualization, unnamed)
+    if found and found.restore():
+        return
     images = [load_image(image, models[""]) for _, image in todo]
 
     def report(fraction: float) -> None:
@@ -220,22 +235,30 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
     def preview(index: int, make: Callable[[], Result]) -> None:
         nonlocal shown
         if time.monotonic() - shown > PREVIEW_SECONDS:
-            run.preview(todo[index][0], make())
+            run.preview(todo[index][0], unnamed.named(make()))
             shown = time.monotonic()
 
-    other = functools.partial(outputs_of, spec.references)
+    chosen: dict[str, Any] = {"targets": unnamed.targets, "other": functools.partial(outputs_of, unnamed.references)}
     if spec.model:
         first, second = models.values()
-        asked = (first, second, visualization, spec.settings, images, report)
-        results = comparison.run_second(*asked, targets=spec.targets, other=other)
+        results = comparison.run_second(first, second, visualization, spec.settings, images, report, **chosen)
     else:
-        asked_all = (models, visualization, spec.settings, images, report, preview)
-        results = comparison.run(*asked_all, targets=spec.targets, other=other)
+        results = comparison.run(models, visualization, spec.settings, images, report, preview, **chosen)
     for (position, _), result in zip(todo, results, strict=True):
-        result.save(run.result_folder(position))
+        unnamed.named(result).save(run.result_folder(position))
         run.forget_previews(position)
+        if found:
+            found.computed(result)
     for model in models.values():
         cost_model.compiled(model, visualization)
+
+
+def unfinished(run: Run, spec: Spec, shard: int) -> list[tuple[int, StoredImage]]:
+    """Return the images of a shard without a result, with their positions; delete what dead processes left of them."""
+    todo = [(position, image) for position, image in spec.shard(shard) if not run.result_folder(position).exists()]
+    for position, _ in todo:
+        run.forget_drafts(position)
+    return todo
 
 
 def outputs_of(references: Mapping[str, StoredImage], model: Model) -> Other:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -109,6 +109,10 @@ class Model(Framework):
     task: str = ""
     #: The unit of the values of a regression that the user configured, or "".
     unit: str = ""
+    #: The settings that it was loaded with, by name; empty if it was not loaded from settings.
+    configured: Mapping[str, Any] = {}
+    #: True if the methods of this class give the same for the same arguments and the same files; not inherited.
+    repeatable: bool = False
     #: The kind of output that the user configured, a value of :class:`~picasso.models.outputs.OutputKind`, or "".
     output_kind: str = ""
     #: True if load() uses output_kind; True if it uses task and unit.

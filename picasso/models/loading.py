@@ -24,6 +24,8 @@ from picasso.targets import OutputTask
 
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
 KERAS = "picasso.models.keras:KerasModel"
+# The settings that decide what a model answers.
+DECISIVE = (*config.MODEL_SETTINGS, "TOP_CLASSES", "OCCLUSION_MB", "PRECISION", "PRECISION_LIMIT")
 # The class that loads each format. It is imported when it is needed, because most of them import a framework.
 CLASSES: dict[Format, str] = {
     Format.KERAS_ARCHIVE: KERAS,
@@ -215,6 +217,7 @@ def load_configured(
     model.top_probs, model.occlusion_mb = settings.TOP_CLASSES, settings.OCCLUSION_MB
     model.precision, model.precision_limit = settings.PRECISION, settings.PRECISION_LIMIT
     model.limits = Limits.of(settings.MODEL_MB)
+    model.configured = {name: getattr(settings, name) for name in DECISIVE}
     names = labels or (settings.path(settings.LABELS) if settings.LABELS else ())
     words = preprocess or settings.PREPROCESS
     if isinstance(words, str) and words.partition(":")[0].endswith(".py"):

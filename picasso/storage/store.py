@@ -19,6 +19,8 @@ from picasso.config import Settings
 from picasso.errors import TooMany
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
+from picasso.jobs import reuse
+from picasso.jobs.result_cache import ResultCache
 from picasso.storage.quota import Quotas
 from picasso.storage.session import ID, Session
 
@@ -61,6 +63,8 @@ class Storage:
         self.temporary = self.folder / "temporary"
         self.temporary.mkdir()
         self.decoders = Decoders(self.temporary, settings)
+        #: The results that are reused, or None.
+        self.cache = ResultCache.create(self.folder / reuse.FOLDER, settings.CACHE_MB) if settings.CACHE_MB else None
         self._settings = settings
         self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB, self.forget_dropped)
         self._lock = threading.Lock()
@@ -164,6 +168,7 @@ class Storage:
         """Cancel a session's runs and audits and delete its folder."""
         cancel(session)
         fileio.remove(self._sessions / session.id, self._trash)
+        self._tidy()
 
     def drop(self, session: Session) -> bool:
         """Cancel a session's runs and audits, and delete it after a minute; until then, its id restores it.
@@ -200,13 +205,23 @@ class Storage:
         """Delete a dropped session immediately."""
         if session_id and self.restorable(session_id):
             fileio.remove(self._sessions / session_id, self._trash)
+            self._tidy()
 
     def forget_dropped(self) -> bool:
         """Delete all dropped sessions; tell whether there were any."""
         dropped = [folder for folder in self._sessions.iterdir() if is_dropped(folder)]
         for folder in dropped:
             fileio.remove(folder, self._trash)
+        if dropped:
+            self._tidy()
         return bool(dropped)
+
+    def _tidy(self) -> None:
+        """Delete from the cache what only deleted runs had."""
+        # What is left is deleted by the next sweep.
+        with suppress(OSError):
+            if self.cache:
+                self.cache.tidy()
 
     def expire(self) -> None:
         """Delete the sessions unused for ``SESSION_MINUTES``; sessions with queued or running jobs count as used.
@@ -250,6 +265,7 @@ class Storage:
                 # Folders that could not be deleted at the first attempt.
                 for left in self._trash.iterdir():
                     shutil.rmtree(left, ignore_errors=True)
+                self._tidy()
             except Exception:
                 log.exception("sessions could not be checked; retrying")
 

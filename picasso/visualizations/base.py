@@ -237,6 +237,9 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     DOCUMENTATION: ClassVar[str] = ""
     #: A frozen dataclass of settings fields, derived from VisualizationSettings.
     ALLOWED_SETTINGS: ClassVar[type[VisualizationSettings]] = VisualizationSettings
+    #: True if the panels depend only on the task and on the code of this file, so that they may be reused for the same
+    #: image and settings; not inherited.
+    REPEATABLE: ClassVar[bool] = False
     #: The heading under which its card is shown.
     FAMILY: ClassVar[str] = "Others"
     #: The extra that it requires: the name of one of Picasso's extras and a module that it installs; or None.

@@ -85,7 +85,7 @@ class State:
         self._services = found
 
     def collect(self) -> Iterator[Any]:
-        """Yield the jobs in the queue, whether the worker is ready, and how many workers were started."""
+        """Yield the jobs, whether the worker is ready, how many workers were started, and the use of the cache."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         runner = self._services.runner
@@ -96,3 +96,12 @@ class State:
         yield GaugeMetricFamily("picasso_ready", "1 if a request would be computed now.", runner.health() == "ready")
         started = "Worker processes that were started on this machine."
         yield CounterMetricFamily("picasso_workers_started", started, runner.workers_started())
+        if cache := self._services.storage.cache:
+            totals = cache.totals()
+            results = CounterMetricFamily(
+                "picasso_cache_results", "Results that were looked up in the cache.", labels=["outcome"]
+            )
+            results.add_metric(["hit"], totals.hits)
+            results.add_metric(["miss"], totals.misses)
+            yield results
+            yield GaugeMetricFamily("picasso_cache_bytes", "Size of the results in the cache.", totals.size)

@@ -32,6 +32,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "browser/test_proxy.py::test_two_visitors_and_one_who_guesses",
         f"{STORAGE}::test_sessions_are_found_by_id_only",
     ),
+    "A result is reused for another session only if it asks for the same map of an image with the same pixels; it has "
+    "no name or id of the session before.": (
+        "web/test_cache.py::test_two_visitors_and_the_traces_of_the_first",
+        "jobs/test_reuse.py::test_nothing_of_who_asked_first_is_in_the_cache",
+        "jobs/test_reuse.py::test_what_changes_the_answer_is_part_of_the_question",
+    ),
+    "It is deleted with the last run that has it.": (
+        "jobs/test_result_cache.py::test_an_entry_shares_the_files_of_the_run_and_ends_with_the_last_one",
+        "web/test_cache.py::test_deleted_runs_leave_the_cache_at_the_next_sweep",
+    ),
+    "How fast it comes tells that somebody has asked before, unless `CACHE_MB` is 0.": (
+        "web/test_cache.py::test_it_can_be_turned_off",
+    ),
     "Every page forbids inline scripts and anything from another host; names are shown as text.": (
         f"{GUARD}::test_every_answer_is_protected",
         "browser/test_hostile.py::test_names_and_the_output_of_plugins_are_text",
