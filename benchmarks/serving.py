@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -83,10 +84,20 @@ class Client:
             raise Refused(status, text.decode(errors="replace"))
         return [image["uid"] for image in json.loads(text)["images"]]
 
-    def upload_parts(self, kind: str, files: Sequence[tuple[str, bytes]]) -> tuple[int, bytes]:
-        """Upload files of these names and contents; return the status and the body of the answer."""
+    def upload_parts(
+        self,
+        kind: str,
+        files: Sequence[tuple[str, bytes]],
+        path: str = "/api/images",
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[int, bytes]:
+        """Upload files of these names and contents with other fields; return the status and the body of the answer."""
         boundary = "image-boundary"
         parts = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        )
+        parts += b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
             f"Content-Type: image/png\r\n\r\n".encode()
             + content
@@ -94,7 +105,7 @@ class Client:
             for name, content in files
         )
         body = parts + f"--{boundary}--\r\n".encode()
-        return self.request(kind, "POST", "/api/images", body, f"multipart/form-data; boundary={boundary}")
+        return self.request(kind, "POST", path, body, f"multipart/form-data; boundary={boundary}")
 
     def hang_up(self, path: str, body: object) -> None:
         """Send a request and close the connection without waiting for the answer."""

@@ -1,6 +1,7 @@
 """The workers of a Dask cluster, of this and of other machines.
 
-Dask starts, watches and restarts the workers. Each gets one task at a time, chosen here, because sessions take turns.
+Dask starts, watches and restarts the workers. Each gets one task at a time, chosen here, because
+sessions share the workers by time.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Engine(Protocol):
         """Whether it computes several tasks of a batch at once; the pairs of an audit are then tasks of their own."""
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
-        """Compute a shard of a run; higher priorities go first, and sessions take turns.
+        """Compute a shard of a run; higher priorities go first, and sessions share the workers by time.
 
         Args:
             folder: the folder of the run.
@@ -69,7 +69,7 @@ class Engine(Protocol):
         """Compute the trials of one pair of classes of an audit, which :meth:`audit` then finds."""
 
     def predict(self, folder: Path) -> Future[None]:
-        """Compute a part of predictions, when no run or audit waits."""
+        """Compute a part of predictions."""
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Answer a question of :mod:`picasso.explanation.questions` as soon as possible, before any queued shard."""
@@ -100,8 +100,8 @@ class QueueingEngine:
         return self.add(Task(folder, "pair", number), 0)
 
     def predict(self, folder: Path) -> Future[None]:
-        """Queue a part of predictions, behind all runs and audits."""
-        return self.add(Task(folder, "predictions"), -1)
+        """Queue a part of predictions, behind what its session has queued already."""
+        return self.add(Task(folder, "predictions"), 0)
 
     def add(self, task: Task, priority: int) -> Future[None]:
         """Queue a task."""
@@ -259,7 +259,7 @@ class LocalEngine(QueueingEngine):
             return
         future, work = taken
         try:
-            error = self._computed(work)
+            error = self._computed(future, work)
         except Exception as failed:
             error = failed
         if error is None:
@@ -350,15 +350,15 @@ class LocalEngine(QueueingEngine):
                 raise WorkerDied(f"The worker process can't be started: {self._trouble}.")
             self._closing.wait(min(WATCH_SECONDS, max(0.0, self._next_start - self._seen)))
 
-    def _computed(self, work: Task) -> BaseException | None:
+    def _computed(self, outer: Future[None], work: Task) -> BaseException | None:
         """Compute a job and return its error; a job that a child did not receive, because it died, goes to the next."""
         for _ in range(SEND_TRIES):
-            error = self._watched(self._ready_for(work), work).exception()
+            error = self._watched(self._ready_for(work), outer, work).exception()
             if not isinstance(error, NotSent):
                 break
         return error
 
-    def _watched(self, child: WorkerProcess, work: Task) -> Future[Any]:
+    def _watched(self, child: WorkerProcess, outer: Future[None], work: Task) -> Future[Any]:
         """Compute a job; kill the child if the job takes too long or does not stop."""
         clock = TaskClock(work, self._limit)
         future = child.request(work.kind, folder=str(work.folder), shard=work.shard)
@@ -367,6 +367,7 @@ class LocalEngine(QueueingEngine):
             if child.status is None:
                 # Loading the model does not count as computing time.
                 clock.restart()
+                self._tasks.restart(outer, work)
             why = clock.overdue()
             if why and not child.why:
                 child.kill(why)

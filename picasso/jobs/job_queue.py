@@ -465,18 +465,16 @@ class JobQueue:
         return wanted, images_by_name(spec.other_images(wanted), among)
 
     def position(self, run: Run | Audit | Predictions) -> int:
-        """Return the approximate number of runs and audits ahead of this job; 0 if it is running or done.
+        """Return the approximate number of jobs ahead of this one; 0 if it is running or done.
 
-        Sessions take turns, so the first jobs of all other sessions come before the second job of this one. Predictions
-        come last.
+        Sessions share the workers by time, so if all jobs take as long, the first jobs of all other sessions come
+        before the second job of this one.
         """
         self._withdraw()
         if outcome_of(run) != "waiting":
             return 0
         with self._lock:
-            active = [one for one in self._active.values() if not isinstance(one.job, Predictions)]
-        if isinstance(run, Predictions):
-            return len(active)
+            active = list(self._active.values())
         before: Counter[Path] = Counter()
         turns: list[tuple[bool, int, str]] = []
         for one in active:

@@ -14,7 +14,7 @@ from picasso.errors import WorkerDied
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run
-from picasso.jobs.turns import Turns
+from picasso.jobs.shares import Shares
 
 # How long a cancelled task may continue.
 GRACE_SECONDS = 30.0
@@ -40,7 +40,7 @@ class Task:
 
     @property
     def owner(self) -> Path:
-        """The folder of the session that it belongs to; sessions take turns."""
+        """The folder of the session that it belongs to; sessions have equal shares of the workers."""
         return self.folder.parent.parent
 
     @property
@@ -65,16 +65,17 @@ class Task:
 
 
 class TaskQueue:
-    """The waiting tasks of an engine, each with the future of its outcome; sessions take turns."""
+    """The waiting tasks of an engine, each with the future of its outcome; sessions share the workers by time."""
 
     def __init__(self) -> None:
-        self._turns: Turns[tuple[Future[None], Task]] = Turns()
+        self._shares: Shares[tuple[Future[None], Task]] = Shares()
         self._closed = threading.Event()
 
     def add(self, task: Task, priority: int = 0) -> Future[None]:
         """Queue a task; the future of a closed queue is cancelled."""
         future: Future[None] = Future()
-        self._turns.put((future, task), task.owner, priority)
+        future.add_done_callback(lambda _: self._shares.end((future, task)))
+        self._shares.put((future, task), task.owner, priority)
         if self._closed.is_set():
             future.cancel()
         return future
@@ -87,28 +88,35 @@ class TaskQueue:
             woken: ends the waiting when it is set before :meth:`wake` is called.
         """
         try:
-            future, task = self._turns.get(timeout, woken)
+            future, task = self._shares.get(timeout, woken)
         except queue.Empty:
             return None
         # One that was given back is running already.
-        return (future, task) if future.running() or future.set_running_or_notify_cancel() else None
+        if future.running() or future.set_running_or_notify_cancel():
+            return future, task
+        self._shares.end((future, task))
+        return None
+
+    def restart(self, future: Future[None], task: Task) -> None:
+        """Do not count the time of a taken task so far as time of its session."""
+        self._shares.restart((future, task))
 
     def give_back(self, future: Future[None], task: Task) -> None:
         """Queue a task that was taken but not started: it comes next."""
-        self._turns.put((future, task), task.owner, GIVEN_BACK)
+        self._shares.give_back((future, task), GIVEN_BACK)
         if self._closed.is_set():
             self.close()
 
     def wake(self) -> None:
         """Let all threads that wait in :meth:`take` look at their events."""
-        self._turns.wake()
+        self._shares.wake()
 
     def close(self) -> None:
         """Cancel all waiting tasks, and those that are added later; those that were given back fail."""
         self._closed.set()
-        while not self._turns.empty():
+        while not self._shares.empty():
             try:
-                future, _ = self._turns.get(timeout=0)
+                future, _ = self._shares.get(timeout=0)
             except queue.Empty:
                 return
             if not future.cancel():

@@ -1,11 +1,11 @@
-"""A fair queue: sessions take turns, so that none waits behind all jobs of another session."""
+"""A fair queue: owners take turns, so that none waits behind all items of another owner."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -45,7 +45,8 @@ class Turns(Generic[T]):
                 raise queue.Empty
             priority = max(self._waiting)
             owners = self._waiting[priority]
-            owner, items = next(iter(owners.items()))
+            owner = self._next(owners)
+            items = owners[owner]
             item = items.popleft()
             if items:
                 owners.move_to_end(owner)
@@ -53,7 +54,15 @@ class Turns(Generic[T]):
                 del owners[owner]
             if not owners:
                 del self._waiting[priority]
+            self._taken(item, owner)
             return item
+
+    def _next(self, owners: Collection[Hashable]) -> Hashable:
+        """Return whose turn it is of the owners of waiting items, of whom the first has waited longest."""
+        return next(iter(owners))
+
+    def _taken(self, item: T, owner: Hashable) -> None:
+        """Take note of an item that is being removed."""
 
     def wake(self) -> None:
         """Let all threads that wait in :meth:`get` look at their events."""

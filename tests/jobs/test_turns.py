@@ -1,4 +1,4 @@
-"""Sessions take turns, and none takes the whole queue."""
+"""Owners take turns, and no session takes the whole queue."""
 
 from __future__ import annotations
 

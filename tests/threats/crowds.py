@@ -34,7 +34,7 @@ LINES: dict[int, Line] = {
     37: Line(
         "slow heads, bodies and readers, connections that are held, bodies before the password, refused uploads, one "
         "session that queues everything",
-        "closed in time; others are served; nothing of it is kept; sessions take turns",
+        "closed in time; others are served; nothing of it is kept; sessions have equal shares",
         (
             f"{CONNECTIONS}::test_slow_ones_are_closed",
             f"{CONNECTIONS}::test_a_body_that_keeps_coming_is_taken_however_long_it_takes",

@@ -168,8 +168,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "If there are too many sessions, empty ones are removed first.": (
         f"{STORAGE}::test_empty_sessions_go_first_where_there_are_too_many",
     ),
-    "Sessions take turns in the queue, and none may occupy more than half of it.": (
-        "jobs/test_turns.py::test_owners_take_turns",
+    "Sessions have equal shares of the workers' time, and none may occupy more than half of the queue.": (
+        "jobs/test_shares.py::test_long_items_get_no_more_time_than_short_ones",
         "jobs/test_turns.py::test_one_session_leaves_room_for_others",
     ),
     "The server listens on `127.0.0.1` unless the setting `HOST` specifies another address; it listens on another "
