@@ -12,6 +12,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,30 @@ class Audit(Job):
         classes = sum(count > 0 for count in taken(self.counts(), self.class_names).values())
         every = classes * (classes - 1) // 2
         return min(self.order().pairs or every, every)
+
+    def let_give_way(self, *, give_way: bool) -> None:
+        """Say whether others wait, so that workers may pause pairs of classes."""
+        with suppress(OSError):
+            if give_way:
+                (self.folder / "give-way").touch()
+            else:
+                (self.folder / "give-way").unlink(missing_ok=True)
+
+    def gives_way(self) -> bool:
+        """Tell whether others wait."""
+        return (self.folder / "give-way").exists()
+
+    def pause(self, pair: int, *, paused: bool) -> None:
+        """Say whether the test of a pair of classes stopped because others wait, so that it must go on."""
+        file = self._pairs / f"{pair}.paused"
+        if paused:
+            file.touch()
+        else:
+            file.unlink(missing_ok=True)
+
+    def is_paused(self, pair: int) -> bool:
+        """Tell whether the test of a pair of classes must go on."""
+        return (self._pairs / f"{pair}.paused").exists()
 
     def interrupted(self) -> bool:
         """Record that the worker process died; return whether to resume the audit."""

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # No pair is started after this share of the computing time limit; the rest is reserved for the current pair.
 SHARE = 0.7
+# If others wait, a test of a pair is paused after this time, and after several times what it took to begin.
+PART_SECONDS, PREPARATIONS = 2.0, 4
 # Seconds to change an image and to encode it, without the model: per image and per value, averaged over all
 # interventions, measured on one core.
 EACH, EACH_VALUE = 4e-4, 8e-8
@@ -201,6 +203,8 @@ def run_pair(
 ) -> None:
     """Test one pair of classes of an audit and store the trials, unless the time limit of the audit is reached.
 
+    If others wait, the test is paused after some seconds, and another call continues it.
+
     Args:
         job: the audit, with its images.
         number: the position of the pair in the plan of the audit.
@@ -215,9 +219,11 @@ def run_pair(
     order = job.order()
     limit = SHARE * 60 * settings.RUN_MINUTES if order.limited else math.inf
     budget = min(order.budget, limit) - job.computed()
+    job.pause(number, paused=False)
     if budget <= 0:
         return
     reporter = ProgressReporter(job, checkpoint, number)
+    started = time.perf_counter()
     prepared = prepare(job, settings, load, reporter)
     KEPT[job.folder] = order, prepared
     context, plan = prepared.context, prepared.plan
@@ -227,9 +233,16 @@ def run_pair(
     names, pair = [str(name) for name in context.model.class_names()], plan.pairs[number]
     began = {"state": "running", "fraction": 0.0, "began": reporter.seconds}
     reporter.note(**began, cost=plan.sentence(), total=len(plan.pairs), pair=[names[one] for one in pair])
-    for step in audit.steps(context, plan.only(pair), prepared.record, budget):
+    until = math.inf
+    for count, step in enumerate(audit.steps(context, plan.only(pair), prepared.record, budget)):
         trying = "" if step.whole else context.interventions[step.tried].name
         reporter.note(fraction=round(step.fraction, 4), done=int(step.whole), trying=trying)
+        now = time.perf_counter()
+        # The first step is what was stored. Whoever continues may have to prepare all this again.
+        until = started + max(PART_SECONDS, PREPARATIONS * (now - started)) if count == 1 else until
+        if now > until and step.fraction < 1 and job.gives_way():
+            job.pause(number, paused=True)
+            return
     trials = {one: made for one in plan.pairs if (made := prepared.record.read(one)[0])}
     job.find(documents(verdict(trials), names, len(context.folder.views)))
 

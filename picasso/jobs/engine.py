@@ -49,7 +49,7 @@ class Engine(Protocol):
 
     @property
     def parallel(self) -> bool:
-        """Whether it computes several tasks of a batch at once; the pairs of an audit are then tasks of their own."""
+        """Whether it has several workers for a batch; what crashed one of them is then tried on another."""
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Compute a shard of a run; higher priorities go first, and sessions share the workers by time.

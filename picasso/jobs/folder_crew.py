@@ -50,12 +50,13 @@ class Posted:
     lease: Path | None = None
     life: Life | None = None
 
-    def taken(self, lease: Path) -> bool:
-        """Tell whether the worker with this lease lives."""
+    def begins(self, lease: Path) -> bool:
+        """Tell whether this lease is a new one."""
         # Another worker may have taken it after the first gave it back.
-        if self.life is None or lease != self.lease:
-            self.lease, self.life = lease, Life(lease)
-        return self.life.lasts()
+        if lease == self.lease:
+            return False
+        self.lease, self.life = lease, Life(lease)
+        return True
 
 
 class FolderCrew:
@@ -126,7 +127,10 @@ class FolderCrew:
         waiting, leases = self.place.open(), self.place.leases()
         for name, posted in list(self._posted.items()):
             if name in leases:
-                if not posted.taken(leases[name]):
+                if posted.begins(leases[name]):
+                    # Until now it waited for a worker.
+                    self._shared.tasks.restart(posted.future, posted.task)
+                elif posted.life and not posted.life.lasts():
                     log.warning("the worker %s is gone", leases[name].name.partition("@")[2])
                     leases[name].unlink(missing_ok=True)
                     self._end(name, WorkerCrashed(GONE))

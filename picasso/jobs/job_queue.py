@@ -229,6 +229,7 @@ class JobQueue:
             self._check_capacity(parent.parent)
             run = Run.create(parent, spec)
             self._active[run.id] = Active(run, spec.shards, workspace)
+        self._ask_for_turns()
         for shard in range(spec.shards):
             self._submit(run, shard, int(workspace), again=self._engine.parallel and not workspace)
         return run
@@ -301,9 +302,10 @@ class JobQueue:
                 raise BadRequest("The audit is being stopped. Try again in a few seconds.")
             self._check_capacity(audit.folder.parent.parent)
             audit.start(AuditRequest(self._configured, pairs, seed, budget, mend))
-            # Each pair is a task of its own, and what remains is another one.
-            tasks = audit.pairs() if self._engine.parallel and not mend else 0
+            # Each pair is a task of its own, so that others come in between, and what remains is another one.
+            tasks = 0 if mend else audit.pairs()
             self._active[audit.id] = Active(audit, tasks, later=max(0, tasks - PAIRS_AT_ONCE))
+        self._ask_for_turns()
         for number in range(min(tasks, PAIRS_AT_ONCE)):
             self._submit_pair(audit, number, again=True)
         if not tasks:
@@ -317,10 +319,27 @@ class JobQueue:
             if again and crashed(future) and not audit.is_stopped():
                 log.warning("pair %d of audit %s is tested again: %s", number, audit.id, future.exception())
                 self._submit_pair(audit, number, again=False)
+            elif audit.is_paused(number) and completed(future) and not audit.is_stopped():
+                self._submit_pair(audit, number, again=again)
             else:
                 self._settle_pair(audit, future)
 
+        audit.let_give_way(give_way=self._others_wait(audit))
         self._promise(audit, self._engine.audit_pair(audit.folder, number), settle)
+
+    def _ask_for_turns(self) -> None:
+        """Let the audits give way, if others wait now."""
+        with self._lock:
+            audits = [one.job for one in self._active.values() if isinstance(one.job, Audit)]
+        for audit in audits:
+            if self._others_wait(audit):
+                audit.let_give_way(give_way=True)
+
+    def _others_wait(self, audit: Audit) -> bool:
+        """Tell whether other sessions have jobs, or a user waits for one."""
+        session = audit.folder.parent.parent
+        with self._lock:
+            return any(one.urgent or one.session != session for one in self._active.values())
 
     def _hand_over(self, audit: Audit) -> None:
         """Submit an audit to the engine."""
@@ -348,6 +367,7 @@ class JobQueue:
             job.start(Order(self._configured, list(images)))
             # Counted, so that the part in progress is followed by another, even if it was the last.
             self._active.setdefault(job.id, Active(job, 0)).left += 1
+        self._ask_for_turns()
         if not queued:
             self._predict_part(job)
 
@@ -637,6 +657,11 @@ def outcome_of(job: Run | Audit | Predictions) -> str:
     if job.deleted():
         return "deleted"
     return state if isinstance(state, str) else state["state"]
+
+
+def completed(future: Future[None]) -> bool:
+    """Tell whether a task ended without an error of the engine."""
+    return not future.cancelled() and future.exception() is None
 
 
 def crashed(future: Future[None]) -> bool:

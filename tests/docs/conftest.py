@@ -68,6 +68,12 @@ class InlineEngine:
         future.set_result(None)
         return future
 
+    def audit_pair(self, folder: Path, number: int) -> Future[None]:
+        worker.run_audit(str(folder), pair=number)
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
     def audit(self, folder: Path) -> Future[None]:
         worker.run_audit(str(folder))
         future: Future[None] = Future()

@@ -76,6 +76,11 @@ def held() -> Held:
     class Idle:
         parallel = False
 
+        def audit_pair(self, folder: Path, number: int) -> Future[None]:
+            tested: Future[None] = Future()
+            tested.set_result(None)
+            return tested
+
         def audit(self, folder: Path) -> Future[None]:
             promised.append(Future())
             return promised[-1]
@@ -388,3 +393,97 @@ def test_a_model_that_can_not_be_mended_says_why_and_the_audit_stays_finished(tm
     assert not audit.mended.exists()
     with pytest.raises(BadRequest, match="and only once"):
         audit.start(replace(order, mend=True))
+
+
+# ---- giving way ---------------------------------------------------------------------------------------------
+
+
+def computed(audit: Audit) -> list[int]:
+    """Test the pairs of an audit one after another; return how many interventions each part has tested."""
+    tested: list[int] = []
+
+    def count() -> int:
+        return sum(json.loads(file.read_text())["tried"] for file in audit.trials.glob("pair-*.json"))
+
+    for number in range(audit.pairs()):
+        while True:
+            before = count()
+            worker.run_audit(str(audit.folder), pair=number)
+            assert audit.error() is None
+            tested.append(count() - before)
+            if not audit.is_paused(number):
+                break
+    worker.run_audit(str(audit.folder))
+    return tested
+
+
+def test_a_pair_pauses_between_interventions_if_others_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, other = ordered(tmp_path / "alone"), ordered(tmp_path / "other")
+    assert len(computed(alone)) == 1
+    monkeypatch.setattr(auditor, "PART_SECONDS", 0.0)
+    monkeypatch.setattr(auditor, "PREPARATIONS", 0)
+    other.let_give_way(give_way=True)
+    parts = computed(other)
+    assert len(parts) > 10
+    assert min(parts) >= 1
+    trials = [(one.trials / "pair-0-1.json").read_bytes() for one in (alone, other)]
+    assert trials[0] == trials[1]
+    assert alone.findings() == other.findings()
+
+
+def test_a_pair_that_took_long_to_begin_pauses_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit = ordered(tmp_path)
+    monkeypatch.setattr(auditor, "PART_SECONDS", 0.0)
+    monkeypatch.setattr(auditor, "PREPARATIONS", 10**6)
+    audit.let_give_way(give_way=True)
+    assert len(computed(audit)) == 1
+
+
+def test_a_pair_whose_time_is_up_does_not_go_on(tmp_path: Path) -> None:
+    audit = ordered(tmp_path)
+    audit.report(Progress(state="running", seconds=1e9), 0)
+    audit.pause(0, paused=True)
+    worker.run_audit(str(audit.folder), pair=0)
+    assert not audit.is_paused(0)
+    assert not audit.trials.exists()
+
+
+def test_the_queue_continues_a_paused_pair_and_says_when_others_wait(tmp_path: Path) -> None:
+    sessions = [tmp_path / name / "audits" for name in ("one", "two")]
+    for folder in sessions:
+        folder.mkdir(parents=True)
+    first, second = gathered(sessions[0]), gathered(sessions[1])
+    pairs: list[tuple[str, Future[None]]] = []
+
+    class Waiting:
+        parallel = False
+
+        def audit_pair(self, folder: Path, number: int) -> Future[None]:
+            pairs.append((folder.name, Future()))
+            return pairs[-1][1]
+
+        def audit(self, folder: Path) -> Future[None]:
+            return Future()
+
+        def model_status(self) -> dict[str, Any]:
+            return {"state": "ready"}
+
+    queue = JobQueue(cast(Engine, Waiting()), Registry(), {"file": None, "overrides": {}}, capacity=4)
+    begin(queue, first)
+    assert not first.gives_way()
+    begin(queue, second)
+    assert [first.gives_way(), second.gives_way()] == [True, True]
+    # It was paused, so the same pair follows; then it is complete, so the rest of the audit does.
+    first.report(Progress(state="running"), 0)
+    first.pause(0, paused=True)
+    pairs[0][1].set_result(None)
+    assert [name for name, _ in pairs] == [first.id, second.id, first.id]
+    first.pause(0, paused=False)
+    pairs[2][1].set_result(None)
+    assert len(pairs) == 3
+    # An error ends it, whatever was said before.
+    second.report(Progress(state="running"), 0)
+    second.pause(0, paused=True)
+    pairs[1][1].set_exception(WorkerDied("It did not stop."))
+    assert len(pairs) == 3
+    assert second.state() == "failed"
