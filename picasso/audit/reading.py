@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from picasso.audit.dataset import Folder, LazyImages, logits, require_classifier
 from picasso.audit.selection import MIN_PER_CLASS, blocks_of, left_out, taken
 from picasso.audit.trial import generator_of
 from picasso.errors import BadRequest, PicassoError
-from picasso.evaluation.labeled_folder import LabeledImage
+from picasso.evaluation.image_files import ImageFiles
+from picasso.evaluation.labeled_folder import LabeledImage, files_by_class
 from picasso.imaging import decode
 from picasso.models.base import Model
 
@@ -126,11 +128,18 @@ class FileBlocks:
 
         Reading them all would take as long as auditing them.
         """
-        every = [file for blocks in self.files.values() for one in blocks for file in one]
-        if self.source.masks is not None:
-            every += [object_masks.file_of(self.source.masks, file) for file in every]
-        sizes = (f"{file.parent.name}/{file.name} {file.stat().st_size}\n".encode() for file in every if file.exists())
-        return hashlib.sha256(b"".join(sizes)).digest()
+        digest, masks = hashlib.sha256(), self.source.masks
+
+        def add(files: Iterable[Path]) -> None:
+            for file in files:
+                with contextlib.suppress(OSError):
+                    digest.update(f"{file.parent.name}/{file.name} {file.stat().st_size}\n".encode())
+
+        add(file for blocks in self.files.values() for one in blocks for file in one)
+        if masks is not None:
+            for blocks in self.files.values():
+                add(object_masks.file_of(masks, file) for one in blocks for file in one)
+        return digest.digest()
 
 
 def read(
@@ -167,13 +176,11 @@ def read(
     height, width, _ = model.input_shape
     if min(height, width) < MIN_SIDE:
         raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs at least {MIN_SIDE} x {MIN_SIDE}.")
-    by_class: dict[int, list[Path]] = {}
-    for one in images:
-        by_class.setdefault(one.target, []).append(one.file)
+    by_class = files_by_class(images)
     classes = [str(name) for name in model.class_names()]
     most = taken({target: len(found) for target, found in sorted(by_class.items())}, classes)
     files = {
-        target: blocks_of(by_class[target], count, generator_of(seed, "blocks", target))
+        target: chosen(by_class[target], blocks_of(len(by_class[target]), count, generator_of(seed, "blocks", target)))
         for target, count in most.items()
         if count
     }
@@ -191,6 +198,13 @@ def read(
         small_classes=few,
         blocks=FileBlocks(source, files) if several else None,
     )
+
+
+def chosen(files: Sequence[Path], blocks: Sequence[NDArray[np.int32]]) -> list[Sequence[Path]]:
+    """Return the files of each block, given their indices."""
+    if isinstance(files, ImageFiles):
+        return [files.chosen(block) for block in blocks]
+    return [[files[index] for index in block] for block in blocks]
 
 
 def unmasked(masks: Path | None, files: Mapping[int, Sequence[Sequence[Path]]]) -> set[int]:

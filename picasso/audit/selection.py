@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import BadRequest
 
@@ -62,25 +63,24 @@ def spread(found: Sequence[T], count: int) -> list[T]:
     return [found[index * len(found) // count] for index in range(count)]
 
 
-def blocks_of(found: Sequence[T], most: int, generator: np.random.Generator) -> list[list[T]]:
-    """Return items in random blocks of ``most``, and the rest in the last; all in their order if they fit into one.
+def blocks_of(count: int, most: int, generator: np.random.Generator) -> list[NDArray[np.int32]]:
+    """Return the indices of images in random blocks of ``most``, and the rest in the last; each block is sorted.
 
     A rest that is too small for a test (``MIN_PER_CLASS``) is added to the last block.
 
     Examples:
         >>> import numpy as np
         >>> from picasso.audit.selection import blocks_of
-        >>> blocks_of("abc", 3, np.random.default_rng(0))
-        [['a', 'b', 'c']]
-        >>> [len(block) for block in blocks_of(range(59), 20, np.random.default_rng(0))]
+        >>> [block.tolist() for block in blocks_of(3, 3, np.random.default_rng(0))]
+        [[0, 1, 2]]
+        >>> [len(block) for block in blocks_of(59, 20, np.random.default_rng(0))]
         [20, 20, 19]
-        >>> [len(block) for block in blocks_of(range(41), 20, np.random.default_rng(0))]
+        >>> [len(block) for block in blocks_of(41, 20, np.random.default_rng(0))]
         [20, 21]
     """
-    rest = len(found) % most
-    several = len(found) // most + (rest >= MIN_PER_CLASS)
+    rest = count % most
+    several = count // most + (rest >= MIN_PER_CLASS)
     if several <= 1:
-        return [list(found)]
-    order = generator.permutation(len(found))
-    parts = np.split(order, [most * number for number in range(1, several)])
-    return [[found[index] for index in sorted(some)] for some in parts]
+        return [np.arange(count, dtype=np.int32)]
+    order = generator.permutation(count).astype(np.int32)
+    return [np.sort(some) for some in np.split(order, [most * number for number in range(1, several)])]
