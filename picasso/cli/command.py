@@ -246,7 +246,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     require_classifier(model)
     with progress_bar("reading") as progress:
         drawn = object_masks.folder_of(folder, masks)
-        images = read(model, labeled_folder.find(model, folder), progress, masks=drawn, seed=seed)
+        images = read(model, labeled_folder.find(model, folder), progress, masks=drawn, seed=seed, pairs=pairs)
     if images.left_out:
         click.secho(images.left_out, fg="yellow")
     bench = TrialContext(model, images, seed, interventions)
@@ -260,7 +260,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     click.secho(audited.sentence(), bold=True)
     for group in found.groups:
         if group.tier != "informative":
-            click.echo(group.sentence(names, len(images.views)))
+            click.echo(group.sentence(names, images.classes))
     click.echo(f"-> {out / 'report.html'}")
     if found.alarms:
         sys.exit(1)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso import fileio
-from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
+from picasso.audit.selection import MAX_PER_CLASS, MAX_UPLOADED, considered, taken
 from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.jobs.audit_documents import (
     AT_WORK,
@@ -91,8 +91,8 @@ class Audit(Job):
             raise TooLarge(
                 f"An audit accepts at most {MAX_PER_CLASS} images of a class; {self.class_names[target]} has them."
             )
-        if counts.total() >= MAX_IMAGES:
-            raise TooLarge(f"An audit accepts at most {MAX_IMAGES} images; leave out some classes.")
+        if counts.total() >= MAX_UPLOADED:
+            raise TooLarge(f"An audit accepts at most {MAX_UPLOADED:,} images; leave out some classes.")
         file = self.folder / "images" / f"{target}-{counts[target]:05d}"
         counts[target] += 1
         with self.unless_deleted(NotFound(self.gone)):
@@ -179,7 +179,7 @@ class Audit(Job):
     def pairs(self) -> int:
         """Return the largest number of pairs of classes that the audit compares."""
         classes = sum(count > 0 for count in taken(self.counts(), self.class_names).values())
-        every = classes * (classes - 1) // 2
+        every = considered(classes)
         return min(self.order().pairs or every, every)
 
     def interrupted(self) -> bool:
