@@ -25,7 +25,7 @@ NAMED := $(if $(findstring -,$(EXAMPLE)),$(wildcard picasso/examples/$(subst -,/
 CONFIG := $(if $(EXAMPLE),$(or $(NAMED),picasso/examples/$(EXAMPLE)/config.py),config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-gpu bench-catalogue bench-peers bench-attributions bench-pytorch release clean
+.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-scale bench-gpu bench-catalogue bench-peers bench-attributions bench-pytorch release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -116,6 +116,9 @@ bench-methods: install
 
 bench-growth: install
 	$(BIN)/python -m benchmarks.growth
+
+bench-scale: install
+	$(BIN)/python -m benchmarks.scale
 
 # On a machine with a CUDA card; without one, the exit status is 2.
 bench-gpu: install

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks import boxes, catalogue, costs, growth, methods, occlusion, original, saliency
+from benchmarks import boxes, catalogue, costs, growth, methods, occlusion, original, saliency, scale
 from benchmarks.measuring import elsewhere, markdown, put_into_page
 
 
@@ -65,8 +65,9 @@ def main() -> None:
     if words[:1] == ["methods"]:
         print(json.dumps(methods.measure(*json.loads(words[1]))))
         return
-    if words[:1] == ["growth"]:
-        print(json.dumps(growth.measure(*json.loads(words[1]))))
+    if words[:1] in (["growth"], ["scale"]):
+        module = growth if words[0] == "growth" else scale
+        print(json.dumps(module.measure(*json.loads(words[1]))))
         return
     if words[:1] == ["costs"]:
         costs.measure(*(json.loads(word) for word in words[1:]))

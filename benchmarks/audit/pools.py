@@ -17,6 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.audit.audits import command, load
 from benchmarks.audit.entries import Entry, entries
 from benchmarks.audit.images import folder_of
@@ -42,7 +45,7 @@ class ArrayBlocks:
     """
 
     images: Mapping[int, Bytes]
-    order: Mapping[int, Sequence[Sequence[int]]]
+    order: Mapping[int, Sequence[NDArray[np.int32]]]
 
     @property
     def sizes(self) -> dict[int, list[int]]:
@@ -51,7 +54,7 @@ class ArrayBlocks:
 
     def read(self, model: Model, number: int, targets: Collection[int]) -> Folder:
         """Return a block of some classes."""
-        some = {target: self.images[target][list(self.order[target][number])] for target in targets}
+        some = {target: self.images[target][self.order[target][number]] for target in targets}
         views = LazyImages(some)
         answers = {target: logits(model, views[target]) for target in views}
         return Folder(views, answers, {target: ("",) * len(made) for target, made in some.items()})
@@ -64,7 +67,7 @@ class ArrayBlocks:
 def pool_of(model: Model, images: Mapping[int, Bytes], seed: int = 0) -> Folder:
     """Return the first block of a pool, with the others behind it."""
     order = {
-        target: blocks_of(range(len(made)), MAX_PER_CLASS, generator_of(seed, "blocks", target))
+        target: blocks_of(len(made), MAX_PER_CLASS, generator_of(seed, "blocks", target))
         for target, made in images.items()
     }
     blocks = ArrayBlocks(images, order)

@@ -21,6 +21,9 @@ from picasso.audit.stopping import judged, level_of, tested_further, undecided
 from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.models.base import Model
 
+# The largest number of skipped pairs of many classes that are listed.
+LISTED = 1_000
+
 
 def silently(fraction: float) -> None:
     """Ignore the progress."""
@@ -35,12 +38,14 @@ class Audit:
         trials: the trials of each pair of classes that was compared.
         left: the pairs that were not compared.
         tried: the number of interventions that were tested on each pair for which the time ran out.
+        unlisted: the number of further pairs that were not compared.
     """
 
     context: TrialContext
     trials: Mapping[Pair, Sequence[Trial]]
     left: tuple[Pair, ...]
     tried: Mapping[Pair, int] = field(default_factory=dict)
+    unlisted: int = 0
 
     def __repr__(self) -> str:
         """Return the model and the summary of the outcome."""
@@ -91,7 +96,7 @@ class Audit:
         """Summarise the audit: swapped folders, the findings, the pairs that they are about, and what was left out."""
         names = [str(name) for name in self.model.class_names()]
         seen = self.coverage
-        judged = self.verdict.sentence(seen.scope, names, len(self.folder.views))
+        judged = self.verdict.sentence(seen.scope, names, self.folder.classes)
         return " ".join([*seen.warnings(names), judged, *seen.remarks()])
 
 
@@ -104,6 +109,8 @@ class Plan:
         left: the pairs that are skipped.
         passes: the largest number of model evaluations for each pair.
         stops: whether tests may stop before they have used all images.
+        unlisted: the number of further pairs that are skipped.
+        looked: the number of images of each class by which the pairs were chosen; 0 if all images were read.
         among: the number of pairs of the audit that this is a part of; 0 for a whole one.
     """
 
@@ -112,6 +119,8 @@ class Plan:
     passes: Mapping[Pair, int]
     stops: bool = False
     among: int = 0
+    unlisted: int = 0
+    looked: int = 0
 
     def level(self, interventions: int) -> float:
         """Return the level of each confidence sequence of the audit, with this number of interventions."""
@@ -124,7 +133,9 @@ class Plan:
     def sentence(self) -> str:
         """Describe the cost before the audit starts."""
         several = f"{len(self.pairs)} pairs of classes" if len(self.pairs) > 1 else "one pair of classes"
-        left = f" Skipped: {len(self.left)} pairs of lower priority." if self.left else ""
+        skipped = len(self.left) + self.unlisted
+        left = f" Skipped: {skipped:,} pairs of lower priority." if skipped else ""
+        left += f" The pairs were chosen by up to {self.looked} images of each class." if self.looked else ""
         cost = sum(self.passes.values())
         fewer = "; each test stops once its result is clear" if self.stops else ""
         return f"{several[0].upper()}{several[1:]}, up to {cost:,} model evaluations{fewer}.{left}"
@@ -135,8 +146,16 @@ def plan(context: TrialContext, most: int = PAIRS) -> Plan:
     blocks = context.folder.blocks
     sizes = {target: len(views) for target, views in context.folder.views.items()}
     counts = sizes if blocks is None else {target: sum(blocks.sizes[target]) for target in sizes}
-    made = planned(ordered(context.folder), counts, most, passes(context.model, len(context.interventions)))
-    return replace(made, stops=blocks is not None)
+    times, look = passes(context.model, len(context.interventions)), context.folder.look
+    if look is None:
+        return replace(planned(ordered(context.folder), counts, most, times), stops=blocks is not None)
+    # What was chosen when the images were read: the other classes are not held.
+    held = [pair for pair in look.pairs if counts.keys() >= set(pair)]
+    made = planned(held, counts, most, times)
+    chosen = set(made.pairs)
+    left = tuple(pair for pair in look.pairs if pair not in chosen)[:LISTED]
+    unlisted = look.classes * (look.classes - 1) // 2 - len(chosen) - len(left)
+    return replace(made, left=left, stops=blocks is not None, unlisted=unlisted, looked=look.images)
 
 
 def passes(model: Model, interventions: int) -> int:
@@ -277,4 +296,5 @@ def finished(context: TrialContext, plan: Plan, found: Mapping[Pair, Step]) -> A
     # Before its first trial, a pair looks like one that the model does not separate.
     trials = {pair: step.trials for pair, step in found.items() if step.whole or step.trials}
     tried = {pair: found[pair].tried for pair in trials if not found[pair].whole}
-    return Audit(context, trials, (*(pair for pair in plan.pairs if pair not in trials), *plan.left), tried)
+    left = (*(pair for pair in plan.pairs if pair not in trials), *plan.left)
+    return Audit(context, trials, left, tried, plan.unlisted)

@@ -49,7 +49,8 @@ def covering(pairs: Sequence[Pair]) -> list[Pair]:
         if not seen.issuperset(pair):
             first.append(pair)
             seen.update(pair)
-    return [*first, *(pair for pair in pairs if pair not in first)]
+    known = set(first)
+    return [*first, *(pair for pair in pairs if pair not in known)]
 
 
 def confusion(folder: Folder, pair: Pair) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -33,9 +33,9 @@ class Confounded:
     separation: float
 
 
-def confounded(views: Mapping[int, Images]) -> list[Confounded]:
-    """Return the properties that separate classes significantly, the strongest first."""
-    every = separations(views)
+def confounded(views: Mapping[int, Images], pairs: Iterable[tuple[int, int]] | None = None) -> list[Confounded]:
+    """Return the properties that separate classes significantly, the strongest first; the arguments as below."""
+    every = separations(views, pairs)
     found = []
     for one in every:
         if one.separation >= SUSPICIOUS:
@@ -45,14 +45,22 @@ def confounded(views: Mapping[int, Images]) -> list[Confounded]:
     return sorted(found, key=lambda one: -one.separation)
 
 
-def separations(views: Mapping[int, Images]) -> list[Confounded]:
-    """Return how well each property separates each pair of classes (normalised U of Mann & Whitney, 1947)."""
+def separations(views: Mapping[int, Images], pairs: Iterable[tuple[int, int]] | None = None) -> list[Confounded]:
+    """Return how well each property separates pairs of classes (normalised U of Mann & Whitney, 1947).
+
+    Args:
+        views: the images by class.
+        pairs: the pairs; None for all.
+    """
+    compared = list(combinations(sorted(views), 2)) if pairs is None else sorted(pairs)
     coloured = {target: bool(np.ptp(some, axis=-1).max() > 0) for target, some in views.items()}
     found = []
     for of in PROPERTIES:
         measured = [target for target in views if views[target].shape[-1] == 3 or not of.coloured]
         values = {target: of.measure(views[target]) for target in measured}
-        for one, other in combinations(sorted(values), 2):
+        for one, other in compared:
+            if not {one, other} <= values.keys():
+                continue
             if of.coloured and not (coloured[one] or coloured[other]):
                 continue
             share = separation(values[one], values[other])

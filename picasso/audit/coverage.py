@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Coverage:
         interventions: the number of all interventions of such pairs.
         undecided: the number of tests that more images could have decided, if the time had not run out.
         used: the share of the images that the tests used, on average, 0..1.
+        looked: the number of images of each class by which the pairs were chosen; 0 if all images were read.
 
     Examples:
         >>> from picasso.audit.coverage import Coverage
@@ -51,6 +52,7 @@ class Coverage:
     interventions: int = 0
     undecided: int = 0
     used: float = 1.0
+    looked: int = 0
 
     @property
     def judged(self) -> bool:
@@ -60,7 +62,7 @@ class Coverage:
     @property
     def scope(self) -> str:
         """The share of the pairs that a statement about findings is about, in brackets; "" if it is about all."""
-        return "" if self.compared == self.pairs else f" ({self.compared} of {self.pairs} pairs of classes)"
+        return "" if self.compared == self.pairs else f" ({self.compared:,} of {self.pairs:,} pairs of classes)"
 
     def warnings(self, names: Sequence[str]) -> list[str]:
         """Return a sentence for each group of swapped folders."""
@@ -79,6 +81,11 @@ class Coverage:
         """Return sentences on what was left out."""
         few, bad = self.small_classes, self.unreadable
         found = []
+        if self.looked:
+            found.append(
+                f"The pairs were chosen by up to {self.looked} images of each of {self.classes:,} classes: the model "
+                "confuses them most, its logits for them are most alike, or a property separates them best."
+            )
         if self.untested:
             found.append(
                 f"Time ran out: {self.untested} of {self.interventions} interventions were not tested on the last pair."
@@ -116,11 +123,12 @@ def coverage(
         undecided: the number of tests that more images could have decided.
         used: the share of the images that the tests used, on average, 0..1.
     """
-    count = len(folder.views)
+    count, looked = folder.classes, folder.look.images if folder.look else 0
     pairs, groups = count * (count - 1) // 2, swapped(answers(folder))
     masked = len(folder.masks) if folder.masks_given else None
     few, bad = folder.small_classes, len(folder.unreadable)
-    return Coverage(compared, pairs, few, bad, groups, masked, count, untested, interventions, undecided, used)
+    known = Coverage(compared, pairs, few, bad, groups, masked, count, untested, interventions, undecided, used)
+    return replace(known, looked=looked)
 
 
 def swapped(predicted: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:

@@ -60,6 +60,44 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True)
+class FirstLook:
+    """What a sample of each class shows.
+
+    Attributes:
+        pairs: the pairs that were considered, those most likely to show a shortcut first.
+        classes: the number of classes.
+        images: the largest number of images of a class.
+        predicted: the predicted classes by true class, ``(n,)``.
+        unreadable: the messages about images that could not be read, by class.
+        readable: the number of images of each class that has too few readable ones.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    classes: int
+    images: int
+    predicted: Mapping[int, NDArray[np.int64]]
+    unreadable: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    readable: Mapping[int, int] = field(default_factory=dict)
+
+    def first(self, pairs: int, classes: int) -> list[tuple[int, int]]:
+        """Return the first pairs that together have at most so many classes.
+
+        Args:
+            pairs: the largest number of pairs; 0 for all.
+            classes: the largest number of classes.
+        """
+        found: list[tuple[int, int]] = []
+        targets: set[int] = set()
+        for pair in self.pairs:
+            if pairs and len(found) == pairs:
+                break
+            if len(targets | set(pair)) <= classes:
+                found.append(pair)
+                targets.update(pair)
+        return found
+
+
+@dataclass(frozen=True)
 class Folder:
     """The images of an audit, as the model sees them; of large classes, the first block.
 
@@ -73,6 +111,7 @@ class Folder:
         masks: the pixels of the object in each image, ``(n, H, W)``, for the classes whose images all have a mask.
         masks_given: whether there is a folder of masks.
         blocks: all blocks, with the first; None if these are all images.
+        look: what a sample of each class shows, if there are too many classes to read all.
     """
 
     views: Mapping[int, Images]
@@ -84,6 +123,12 @@ class Folder:
     masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     masks_given: bool = False
     blocks: Blocks | None = None
+    look: FirstLook | None = None
+
+    @property
+    def classes(self) -> int:
+        """The number of classes with enough images."""
+        return self.look.classes if self.look else len(self.views)
 
     def masks_of(self, ours: int, theirs: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
         """Return the masks of two classes; None unless both have masks."""
@@ -124,8 +169,10 @@ def logits(model: Model, views: Images) -> Array:
     return answers
 
 
-def answers(folder: Folder) -> dict[int, NDArray[np.int64]]:
-    """Return the predicted classes, by true class, ``(n,)``."""
+def answers(folder: Folder) -> Mapping[int, NDArray[np.int64]]:
+    """Return the predicted classes, by true class, ``(n,)``; of many classes, those of a sample of each."""
+    if folder.look:
+        return folder.look.predicted
     return {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
 
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit import object_masks
-from picasso.audit.dataset import Folder, LazyImages, logits, require_classifier
-from picasso.audit.selection import MIN_PER_CLASS, blocks_of, left_out, taken
+from picasso.audit.dataset import FirstLook, Folder, LazyImages, logits, require_classifier
+from picasso.audit.first_look import first_look
+from picasso.audit.properties import Images
+from picasso.audit.selection import (
+    MIN_PER_CLASS,
+    PAIRS,
+    SAMPLE,
+    block_size,
+    blocks_of,
+    left_out,
+    most_classes,
+    needs_look,
+    with_enough,
+)
 from picasso.audit.trial import generator_of
 from picasso.errors import BadRequest, PicassoError
-from picasso.evaluation.labeled_folder import LabeledImage
+from picasso.evaluation.image_files import ImageFiles
+from picasso.evaluation.labeled_folder import LabeledImage, files_by_class
 from picasso.imaging import decode
+from picasso.models.arrays import Array
 from picasso.models.base import Model
 
 # Properties such as noise are not defined for smaller images.
@@ -126,11 +142,18 @@ class FileBlocks:
 
         Reading them all would take as long as auditing them.
         """
-        every = [file for blocks in self.files.values() for one in blocks for file in one]
-        if self.source.masks is not None:
-            every += [object_masks.file_of(self.source.masks, file) for file in every]
-        sizes = (f"{file.parent.name}/{file.name} {file.stat().st_size}\n".encode() for file in every if file.exists())
-        return hashlib.sha256(b"".join(sizes)).digest()
+        digest, masks = hashlib.sha256(), self.source.masks
+
+        def add(files: Iterable[Path]) -> None:
+            for file in files:
+                with contextlib.suppress(OSError):
+                    digest.update(f"{file.parent.name}/{file.name} {file.stat().st_size}\n".encode())
+
+        add(file for blocks in self.files.values() for one in blocks for file in one)
+        if masks is not None:
+            for blocks in self.files.values():
+                add(object_masks.file_of(masks, file) for one in blocks for file in one)
+        return digest.digest()
 
 
 def read(
@@ -142,11 +165,13 @@ def read(
     limit: int = decode.DEFAULT_MEGAPIXELS,
     called: Callable[[str], str] = decode.display_name,
     seed: int = 0,
+    pairs: int = PAIRS,
 ) -> Folder:
     """Read the images of each class, and compute their logits.
 
-    Of a class with more images than :func:`picasso.audit.selection.taken` selects, the first random block is read; the
-    others are read when the audit needs them.
+    Of a class with more images than :func:`picasso.audit.selection.block_size`, the first random block is read; the
+    others are read when the audit needs them. Of many classes, a sample of each is looked at, and only those in the
+    chosen pairs are read.
 
     Args:
         model: the model.
@@ -156,10 +181,11 @@ def read(
         limit: the largest image, in megapixels.
         called: returns the display name of a file name.
         seed: that of the division of large classes into blocks.
+        pairs: the number of pairs of classes that will be compared; 0 for all.
 
     Raises:
-        BadRequest: the model is no classifier, fewer than two classes have enough readable images, there are too many
-            classes, the input of the model is too small, or a mask does not fit its image.
+        BadRequest: the model is no classifier, fewer than two classes have enough readable images, the input of the
+            model is too small, or a mask does not fit its image.
     """
     require_classifier(model)
     if model.opens_images():
@@ -167,30 +193,78 @@ def read(
     height, width, _ = model.input_shape
     if min(height, width) < MIN_SIDE:
         raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs at least {MIN_SIDE} x {MIN_SIDE}.")
-    by_class: dict[int, list[Path]] = {}
-    for one in images:
-        by_class.setdefault(one.target, []).append(one.file)
-    classes = [str(name) for name in model.class_names()]
-    most = taken({target: len(found) for target, found in sorted(by_class.items())}, classes)
-    files = {
-        target: blocks_of(by_class[target], count, generator_of(seed, "blocks", target))
-        for target, count in most.items()
-        if count
-    }
-    source = Source(masks, limit, called, unmasked(masks, files))
-    first, found, passed = source.read(model, files, progress)
+    by_class, classes = dict(sorted(files_by_class(images).items())), [str(name) for name in model.class_names()]
+    readable, values = {target: len(found) for target, found in by_class.items()}, prod(model.input_shape)
+    targets, source, look = with_enough(readable, classes), Source(masks, limit, called), None
+    if needs_look([readable[target] for target in targets], values):
+        files = {target: divided(by_class[target], SAMPLE, seed, "look", target) for target in targets}
+        look = looked(model, source, files, lambda fraction: progress(fraction / 2))
+        readable |= look.readable
+        with_enough(readable, classes)
+        targets = sorted({target for pair in look.first(pairs, most_classes(values)) for target in pair})
+    size = block_size(values, len(targets))
+    files = {target: divided(by_class[target], size, seed, "blocks", target) for target in targets}
+    source = replace(source, unmasked=unmasked(masks, files))
+    before = 0.5 if look else 0.0
+    first, found, passed = source.read(model, files, lambda fraction: progress(before + (1 - before) * fraction))
     files = {target: blocks[passed[target] :] for target, blocks in files.items()}
     # Check again, since some images may be unreadable.
-    readable = {target: found.get(target, len(by_class[target])) for target in most}
-    taken(readable, classes)
+    readable |= found
+    with_enough({target: readable[target] for target in targets}, classes)
     few = sum(count < MIN_PER_CLASS for count in readable.values())
     several = any(len(blocks) > 1 for blocks in files.values())
+    others = [one for target, some in look.unreadable.items() if target not in files for one in some] if look else []
     return replace(
         first,
+        unreadable=(*others, *first.unreadable),
         left_out=left_out(readable, classes),
         small_classes=few,
         blocks=FileBlocks(source, files) if several else None,
+        look=look,
     )
+
+
+def divided(files: Sequence[Path], most: int, seed: int, *what: object) -> list[Sequence[Path]]:
+    """Return files in random blocks of at most ``most``, drawn for a purpose."""
+    return chosen(files, blocks_of(len(files), most, generator_of(seed, *what)))
+
+
+def looked(
+    model: Model, source: Source, files: Mapping[int, Sequence[Sequence[Path]]], progress: Callable[[float], None]
+) -> FirstLook:
+    """Look at a sample of each class, one class after the other.
+
+    Args:
+        model: the model.
+        source: how the images are read.
+        files: the files in blocks, by class; of each class, the first with enough readable images is looked at.
+        progress: called with the completed fraction.
+
+    Raises:
+        BadRequest: fewer than two classes have enough readable images.
+    """
+    plain, readable, unreadable = replace(source, masks=None), dict[int, int](), dict[int, tuple[str, ...]]()
+
+    def samples() -> Iterator[tuple[int, Images, Array]]:
+        for done, (target, blocks) in enumerate(files.items()):
+            some, counts, _ = plain.read(model, {target: blocks}, lambda fraction: None)
+            progress((done + 1) / len(files))
+            if some.unreadable:
+                unreadable[target] = some.unreadable
+            if target in some.views:
+                yield target, some.views[target], some.logits[target]
+            else:
+                readable[target] = counts[target]
+                with_enough({one: readable.get(one, MIN_PER_CLASS) for one in files})
+
+    return replace(first_look(samples()), unreadable=unreadable, readable=readable)
+
+
+def chosen(files: Sequence[Path], blocks: Sequence[NDArray[np.int32]]) -> list[Sequence[Path]]:
+    """Return the files of each block, given their indices."""
+    if isinstance(files, ImageFiles):
+        return [files.chosen(block) for block in blocks]
+    return [[files[index] for index in block] for block in blocks]
 
 
 def unmasked(masks: Path | None, files: Mapping[int, Sequence[Sequence[Path]]]) -> set[int]:

@@ -73,7 +73,7 @@ def audit_model(
     tried = checked(interventions)
     require_classifier(model)
     drawn = object_masks.folder_of(Path(folder), None if masks is None else Path(masks))
-    images = read(model, labeled_folder.find(model, Path(folder)), silently, masks=drawn, seed=seed)
+    images = read(model, labeled_folder.find(model, Path(folder)), silently, masks=drawn, seed=seed, pairs=pairs)
     context, keep = TrialContext(model, images, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)

@@ -312,7 +312,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     with progress_bar("reading") as progress:
         drawn = object_masks.folder_of(folder, masks)
         found_images = labeled_folder.find(model, folder)
-        images = read(model, found_images, progress, masks=drawn, seed=seed)
+        images = read(model, found_images, progress, masks=drawn, seed=seed, pairs=pairs)
     if images.left_out:
         click.secho(images.left_out, fg="yellow")
     bench = TrialContext(model, images, seed, interventions)
@@ -324,14 +324,15 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
             asked = AuditRequest(
                 workers.configured, pairs, seed, seconds, masks=None if drawn is None else str(drawn.absolute())
             )
-            seconds -= workers.test_pairs(model, found_images, asked, len(plan.pairs), out / "trials", progress)
+            counts = {target: len(files) for target, files in found_images.by_class.items()}
+            seconds -= workers.test_pairs(model, folder, counts, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(audited.sentence(), bold=True)
     for group in found.groups:
         if group.tier != "informative":
-            click.echo(group.sentence(names, len(images.views)))
+            click.echo(group.sentence(names, images.classes))
     click.echo(f"-> {out / 'report.html'}")
     if found.alarms:
         sys.exit(1)

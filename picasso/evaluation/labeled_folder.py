@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import overload
 
-from picasso.config import IMAGES
 from picasso.errors import BadRequest
+from picasso.evaluation.image_files import ImageFiles, images_below
 from picasso.evaluation.outputs import Progress, outputs_of
 from picasso.imaging import decode
 from picasso.models.base import Model
@@ -30,6 +33,75 @@ class LabeledImage:
 
     file: Path
     target: int
+
+
+class LabeledImages(Sequence[LabeledImage]):
+    """The images in folders of classes; each is made when it is asked for, so that a million take little memory.
+
+    Args:
+        folders: the files of each folder, with the index of their class.
+    """
+
+    def __init__(self, folders: Sequence[tuple[int, Sequence[Path]]]) -> None:
+        self._folders = [(target, files) for target, files in folders if len(files)]
+        self._ends = list(accumulate(len(files) for _, files in self._folders))
+
+    @property
+    def by_class(self) -> dict[int, Sequence[Path]]:
+        """The files of each class."""
+        found: dict[int, Sequence[Path]] = {}
+        for target, files in self._folders:
+            # Hardly ever: a class has a folder of its name and one of its number.
+            found[target] = [*found[target], *files] if target in found else files
+        return found
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> LabeledImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LabeledImage]: ...
+    def __getitem__(self, index: int | slice) -> LabeledImage | list[LabeledImage]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        place = range(len(self))[index]
+        number = bisect_right(self._ends, place)
+        target, files = self._folders[number]
+        return LabeledImage(files[place - self._ends[number]], target)
+
+
+def files_by_class(images: Sequence[LabeledImage]) -> dict[int, Sequence[Path]]:
+    """Return the files of each class, in the order of the images."""
+    if isinstance(images, LabeledImages):
+        return images.by_class
+    found: dict[int, list[Path]] = {}
+    for one in images:
+        found.setdefault(one.target, []).append(one.file)
+    return dict(found)
+
+
+class Files(Sequence[Path]):
+    """The files of labelled images.
+
+    Args:
+        images: the images.
+    """
+
+    def __init__(self, images: Sequence[LabeledImage]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Path]: ...
+    def __getitem__(self, index: int | slice) -> Path | list[Path]:
+        if isinstance(index, slice):
+            return [one.file for one in self._images[index]]
+        return self._images[index].file
 
 
 @dataclass(frozen=True)
@@ -151,7 +223,7 @@ class Classes:
         )
 
 
-def find(model: Model, folder: Path) -> list[LabeledImage]:
+def find(model: Model, folder: Path) -> LabeledImages:
     """Return the images in the subfolders of ``folder``, each of which is named after a class or its index.
 
     Raises:
@@ -163,13 +235,13 @@ def find(model: Model, folder: Path) -> list[LabeledImage]:
         target = named.target(subfolder.name)
         if target is None:
             raise named.unknown(subfolder, [path.name for path in by_folder])
-        found += [LabeledImage(file, target) for file in files]
-    if not found:
+        found.append((target, files))
+    if not any(len(files) for _, files in found):
         raise without_images(folder)
-    return found
+    return LabeledImages(found)
 
 
-def images_by_folder(folder: Path) -> dict[Path, list[Path]]:
+def images_by_folder(folder: Path) -> dict[Path, ImageFiles]:
     """Return the images in each subfolder of ``folder`` and below, sorted.
 
     Raises:
@@ -182,10 +254,7 @@ def images_by_folder(folder: Path) -> dict[Path, list[Path]]:
         (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
         key=lambda path: path.name,
     )
-    return {
-        subfolder: sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in IMAGES)
-        for subfolder in subfolders
-    }
+    return {subfolder: images_below(subfolder) for subfolder in subfolders}
 
 
 def without_images(folder: Path) -> BadRequest:
@@ -206,13 +275,15 @@ def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = l
     Raises:
         ModelError: the model fails, or none of the images can be read.
     """
-    answers: dict[int, list[int]] = {one.target: [] for one in sorted(images, key=lambda one: one.target)}
+    answers: dict[int, list[int]] = {target: [] for target in sorted(files_by_class(images))}
     unreadable: list[str] = []
+    # Equal pairs are one object: a million images have few different ones.
     answered: list[tuple[int, int]] = []
-    for index, output, _ in outputs_of(model, [one.file for one in images], unreadable, progress):
+    known: dict[tuple[int, int], tuple[int, int]] = {}
+    for index, output, _ in outputs_of(model, Files(images), unreadable, progress):
         target, answer = images[index].target, int(output.argmax())
         answers[target].append(answer)
-        answered.append((target, answer))
+        answered.append(known.setdefault((target, answer), (target, answer)))
     return Accuracy(by_class(answers, model.class_names()), tuple(unreadable), tuple(answered))
 
 

@@ -27,6 +27,8 @@ Preview = Callable[[int, Callable[[], Result]], None]
 # The number of images prepared at once: enough to use the model efficiently, but few enough to limit memory and to let
 # other runs proceed soon.
 GROUP = 4
+# A group ends earlier when its images have so many bytes in memory: three photographs of 20 megapixels.
+GROUP_BYTES = 256 * 2**20
 
 
 def explain(
@@ -167,18 +169,29 @@ def other_image(model: Model) -> Other:
 def groups(
     model: Model, images: Source | Iterable[Source], progress: Report | None
 ) -> Iterator[tuple[list[NamedImage], Report]]:
-    """Yield :data:`GROUP` images at a time, with a function that reports the progress of the group."""
+    """Yield :data:`GROUP` images at a time, or fewer large ones, with a function that reports their progress."""
     sources = list(expand(images, model))
     names = named(sources)
-    for start in range(0, len(sources), GROUP):
-        some = range(len(sources))[start : start + GROUP]
-        group = [image_from(sources[index], index, names[index], model) for index in some]
+    start = 0
+    while start < len(sources):
+        group: list[NamedImage] = []
+        while len(group) < GROUP and start + len(group) < len(sources) and sum(map(stored_bytes, group)) < GROUP_BYTES:
+            index = start + len(group)
+            group.append(image_from(sources[index], index, names[index], model))
 
         def report(fraction: float, done: int = start, size: int = len(group)) -> None:
             if progress:
                 progress((done + fraction * size) / len(sources))
 
+        start += len(group)
         yield group, report
+        # Before the next is decoded.
+        group.clear()
+
+
+def stored_bytes(image: NamedImage) -> int:
+    """Return the bytes of an image in memory, at most: Pillow stores one or four for each pixel."""
+    return 4 * image.image.width * image.image.height if isinstance(image.image, Image.Image) else 0
 
 
 def run(

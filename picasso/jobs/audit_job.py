@@ -11,16 +11,15 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from picasso import fileio
-from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
+from picasso.audit.selection import MAX_PER_CLASS, MAX_UPLOADED, considered, taken
 from picasso.errors import BadRequest, NotFound, TooLarge
-from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.imaging import decode
 from picasso.jobs.audit_documents import (
     AT_WORK,
@@ -94,8 +93,8 @@ class Audit(Job):
             raise TooLarge(
                 f"An audit accepts at most {MAX_PER_CLASS} images of a class; {self.class_names[target]} has them."
             )
-        if counts.total() >= MAX_IMAGES:
-            raise TooLarge(f"An audit accepts at most {MAX_IMAGES} images; leave out some classes.")
+        if counts.total() >= MAX_UPLOADED:
+            raise TooLarge(f"An audit accepts at most {MAX_UPLOADED:,} images; leave out some classes.")
         file = self.folder / "images" / f"{target}-{counts[target]:05d}"
         counts[target] += 1
         with self.unless_deleted(NotFound(self.gone)):
@@ -108,11 +107,20 @@ class Audit(Job):
                 file.with_suffix(".json").unlink(missing_ok=True)
                 raise
 
-    def link(self, images: Iterable[LabeledImage]) -> None:
-        """Use images where they are, instead of :meth:`add`."""
-        files = [[one.target, str(one.file.absolute())] for one in images]
-        fileio.write_json(self.folder / "images.json", files)
-        fileio.write_json(self.folder / "counts.json", Counter(target for target, _ in files))
+    def link(self, folder: Path, counts: Mapping[int, int]) -> None:
+        """Use the images of a folder where they are, instead of :meth:`add`.
+
+        Args:
+            folder: contains one folder of images for each class.
+            counts: the number of images of each class.
+        """
+        fileio.write_json(self.folder / "linked.json", str(folder.absolute()))
+        fileio.write_json(self.folder / "counts.json", dict(counts))
+
+    def linked(self) -> Path | None:
+        """Return the folder of :meth:`link`, or None."""
+        linked = fileio.read_json(self.folder / "linked.json")
+        return None if linked is None else Path(linked)
 
     def check_open(self) -> None:
         """Raise BadRequest if the audit no longer accepts images."""
@@ -121,8 +129,6 @@ class Audit(Job):
 
     def images(self) -> list[tuple[int, Path]]:
         """Return the images with the indices of their classes, in upload order."""
-        if (linked := fileio.read_json(self.folder / "images.json")) is not None:
-            return [(target, Path(file)) for target, file in linked]
         found = [file for file in (self.folder / "images").glob("[0-9]*-[0-9]*") if not file.suffix]
         return sorted((int(file.name.partition("-")[0]), file) for file in found)
 
@@ -190,7 +196,7 @@ class Audit(Job):
     def pairs(self) -> int:
         """Return the largest number of pairs of classes that the audit compares."""
         classes = sum(count > 0 for count in taken(self.counts(), self.class_names).values())
-        every = classes * (classes - 1) // 2
+        every = considered(classes)
         return min(self.order().pairs or every, every)
 
     def let_give_way(self, *, give_way: bool) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, zip_longest
+from math import comb
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,9 +26,11 @@ from picasso.audit.interventions import Intervention
 from picasso.audit.outcome import AuditOutcome
 from picasso.audit.reporting import report
 from picasso.audit.rule import verdict
+from picasso.audit.selection import considered
 from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
+from picasso.evaluation import labeled_folder
 from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.explanation.cost_model import PACES
 from picasso.jobs.audit_documents import AuditRequest, Direction, Example, FindingDocument, Progress
@@ -183,7 +186,12 @@ def prepare(job: Audit, settings: Settings, load: Callable[[], Model], reporter:
     KEPT.clear()
     reporter.note()
     model, tried = CancellableModel(load(), reporter.yield_control), interventions(settings)
-    stored = [LabeledImage(file, target) for target, file in job.images()]
+    linked = job.linked()
+    stored: Sequence[LabeledImage] = (
+        labeled_folder.find(cast(Model, model), linked)
+        if linked
+        else [LabeledImage(file, target) for target, file in job.images()]
+    )
     images = reading.read(
         cast(Model, model),
         stored,
@@ -192,6 +200,7 @@ def prepare(job: Audit, settings: Settings, load: Callable[[], Model], reporter:
         limit=settings.MAX_MEGAPIXELS,
         called=job.name_of,
         seed=order.seed,
+        pairs=order.pairs,
     )
     context = TrialContext(cast(Model, model), images, order.seed, tried)
     plan = audit.plan(context, order.pairs)
@@ -244,7 +253,7 @@ def run_pair(
             job.pause(number, paused=True)
             return
     trials = {one: made for one in plan.pairs if (made := prepared.record.read(one)[0])}
-    job.find(documents(verdict(trials), names, len(context.folder.views)))
+    job.find(documents(verdict(trials), names, context.folder.classes))
 
 
 def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]) -> None:
@@ -273,7 +282,7 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     for step in audit.steps(context, plan, prepared.record, budget):
         if step.trials:
             trials = {pair: one.trials for pair, one in found.items()} | {step.pair: step.trials}
-            job.find(documents(verdict(trials), names, len(images.views)))
+            job.find(documents(verdict(trials), names, images.classes))
         found[step.pair] = step
         if step.whole:
             reporter.note(fraction=round(step.fraction, 4), done=len(found))
@@ -286,7 +295,7 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     reporter.note()
     # Don't yield from here on, unless the model is to be mended: an audit with a verdict is finished.
     examples = [one["example"] for one in written["findings"]]
-    complete = documents(audited.verdict, names, len(images.views), examples)
+    complete = documents(audited.verdict, names, images.classes, examples)
     job.find(complete, written["verdict"], written["example"])
     if order.mend and not job.mending():
         reporter.note(fraction=0.0, began=reporter.seconds)
@@ -351,8 +360,13 @@ def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int
         The ``sentence`` of :class:`picasso.audit.audit.Plan` and the estimated ``seconds``, or None while the speed of
         the model is unknown. The priority of the pairs is not known yet, so the estimate uses the most expensive pairs.
     """
-    every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
-    plan = audit.planned(every, counts, pairs, audit.passes(model, len(interventions(settings))))
+    # The pairs that take longest are among the largest classes.
+    largest = sorted(counts, key=lambda one: -counts[one])[: pairs + 1 if pairs else None]
+    every = sorted(combinations(sorted(largest), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
+    plan = audit.planned(
+        every, counts, pairs or considered(len(counts)), audit.passes(model, len(interventions(settings)))
+    )
+    plan = replace(plan, unlisted=comb(len(counts), 2) - len(every))
     pace, answers = PACES.get(model), sum(plan.passes.values()) + sum(counts.values())
     seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * math.prod(model.input_shape))
     return {"sentence": plan.sentence(), "seconds": seconds}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +15,6 @@ from typing import Any
 from picasso import fileio
 from picasso.config import Settings
 from picasso.errors import WorkerCrashed, error_from
-from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.explanation.pipeline import GROUP
 from picasso.jobs import worker
 from picasso.jobs.agreement import Shared
@@ -100,7 +99,8 @@ class Batch:
     def test_pairs(
         self,
         model: Model,
-        images: Sequence[LabeledImage],
+        folder: Path,
+        counts: Mapping[int, int],
         asked: AuditRequest,
         count: int,
         keep: Path,
@@ -110,7 +110,8 @@ class Batch:
 
         Args:
             model: the model.
-            images: all labelled images.
+            folder: contains one folder of images for each class, and is seen by all workers.
+            counts: the number of images of each class.
             asked: the options of the audit.
             count: the number of pairs that the audit compares.
             keep: the folder of the trials, with those of an interrupted audit; its parent must exist.
@@ -122,7 +123,7 @@ class Batch:
         parent = self.folder / "audit"
         parent.mkdir()
         audit = Audit.create(parent / "audits", [str(name) for name in model.class_names()])
-        audit.link(images)
+        audit.link(folder, counts)
         if keep.is_dir():
             shutil.copytree(keep, audit.trials)
         audit.start(replace(asked, budget=min(asked.budget, NEVER), limited=False))

@@ -19,6 +19,9 @@ from picasso.mending.outcome import Mending, Progress, part
 
 # How often a model is mended and audited at most.
 ROUNDS = 3
+MANY = (
+    "A model can't be mended by this audit, which read only some of its many classes: audit a folder of fewer classes."
+)
 NOTHING = "There is nothing to mend: the audit raised no alarm."
 
 
@@ -63,7 +66,7 @@ def mend(
         wrap: applied to each mended model before it is used.
 
     Raises:
-        BadRequest: the file exists or does not end in ``.keras``.
+        BadRequest: the file exists or does not end in ``.keras``, or the audit has not read all classes.
         ModelError: the model has no last dense layer that can be replaced.
     """
     check(out)
@@ -71,6 +74,8 @@ def mend(
     names = tuple(str(name) for name in first.model.class_names())
     if not known:
         return Mending(False, NOTHING, class_names=names)
+    if first.folder.look:
+        raise BadRequest(MANY)
     head = first.model.head()
     with fileio.room_on_disk(), tempfile.TemporaryDirectory(prefix=".mending-", dir=out.parent) as drafts:
         share = 0.4 if train_all else 1.0

@@ -91,7 +91,9 @@ def mend_model(
     # Before the audit, which may take long.
     model.head()
     drawn = object_masks.folder_of(Path(folder), None if masks is None else Path(masks))
-    images = read(model, labeled_folder.find(model, Path(folder)), lambda fraction: None, masks=drawn, seed=seed)
+    images = read(
+        model, labeled_folder.find(model, Path(folder)), lambda fraction: None, masks=drawn, seed=seed, pairs=pairs
+    )
     fair_images = labeled_folder.find(model, Path(fair)) if fair is not None else ()
     context, report = TrialContext(model, images, seed, tried), part(progress, 0, AUDIT)
     keep = Path(audit) / "trials" if audit is not None and Path(audit).is_dir() else None

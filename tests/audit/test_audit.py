@@ -21,7 +21,7 @@ from picasso.audit.properties import Images, light
 from picasso.audit.properties.base import LUMA
 from picasso.audit.reading import read
 from picasso.audit.reporting import report
-from picasso.audit.selection import MAX_IMAGES, taken
+from picasso.audit.selection import ASKED, MAX_UPLOADED, MIN_PER_CLASS, taken
 from picasso.audit.trial import TrialContext
 from picasso.cli.command import main
 from picasso.errors import BadRequest
@@ -348,7 +348,10 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
 
 def test_many_classes_get_fewer_images_each_and_are_kept_as_bytes() -> None:
     counts = taken(dict.fromkeys(range(100), 300))
-    assert set(counts.values()) == {MAX_IMAGES // 100}
+    assert set(counts.values()) == {ASKED // 100}
+    assert set(taken(dict.fromkeys(range(1_000), 300)).values()) == {MIN_PER_CLASS}
+    with pytest.raises(BadRequest, match="An audit accepts at most 1,250 classes"):
+        taken(dict.fromkeys(range(MAX_UPLOADED // MIN_PER_CLASS + 1), 300))
     images = np.arange(8 * 2 * 3 * 3, dtype=np.uint8).reshape(8, 2, 3, 3)
     stored = LazyImages({4: images})
     assert list(stored) == [4]

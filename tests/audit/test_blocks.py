@@ -258,7 +258,7 @@ def test_unreadable_images_of_a_later_block_are_left_out(
     ("images", "most"), [(201, 200), (207, 200), (208, 200), (400, 200), (401, 200), (17, 8), (4_000, 13)]
 )
 def test_all_blocks_but_the_last_are_full_and_none_is_too_small_for_a_test(images: int, most: int) -> None:
-    blocks = blocks_of(range(images), most, np.random.default_rng(0))
+    blocks = blocks_of(images, most, np.random.default_rng(0))
     sizes = [len(one) for one in blocks]
     assert sorted(index for one in blocks for index in one) == list(range(images))
     assert set(sizes[:-1]) <= {most}

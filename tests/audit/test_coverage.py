@@ -133,7 +133,7 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     assert written["coverage"] == {
         "compared": 1, "pairs": 1, "small_classes": 1, "unreadable": 1, "swapped": [], "judged": True,
         "masked": None, "classes": 2, "untested": 0, "interventions": 0,
-            "undecided": 0, "used": 1.0,
+            "undecided": 0, "used": 1.0, "looked": 0,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from picasso import explain
 from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
+from picasso.explanation import pipeline
 from picasso.explanation.inputs import UNFAITHFUL, NamedImage, prepare
 from picasso.explanation.registry import Registry
 from picasso.models.arrays import Array
@@ -219,3 +220,20 @@ def test_progress_never_goes_back_nor_beyond_the_end(linear: LinearModel) -> Non
     assert told == sorted(told)
     assert max(told) == 1
     assert 3 / 8 in told
+
+
+def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LinearModel()
+    model.load()
+    images = [np.full((10, side, 3), 90, np.uint8) for side in (5, 50, 5, 5, 5, 5, 5, 50)]
+    # An image of 10 x 50 pixels has 2,000 bytes: it ends its group.
+    monkeypatch.setattr(pipeline, "GROUP_BYTES", 1_000)
+    fractions: list[float] = []
+    sizes = []
+    for group, report in pipeline.groups(model, images, fractions.append):
+        sizes.append([one.image.width for one in group])
+        report(0.5)
+    assert sizes == [[5, 50], [5, 5, 5, 5], [5, 50]]
+    assert fractions == [1 / 8, 4 / 8, 7 / 8]
+    whole = explain(model, images, "ClassProbabilities")
+    assert [one.image for one in whole] == [f"image {index}" for index in range(8)]

@@ -331,7 +331,7 @@ def test_an_audit_and_a_session_take_no_more_than_they_may(
     visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_job, "MAX_PER_CLASS", 3)
-    monkeypatch.setattr(audit_job, "MAX_IMAGES", 5)
+    monkeypatch.setattr(audit_job, "MAX_UPLOADED", 5)
     url = begin(visitor)
     answer: Any = visitor.post(f"{url}/images", data={"class": "ant", "file": noise_images(0, 4)}).json
     assert (answer["stored"], answer["refused"]) == (3, ["An audit accepts at most 3 images of a class; ant has them."])

@@ -53,8 +53,9 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``confounded``: the properties that separate classes, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
     ``not_separable``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
-    compared. ``untested``: the interventions that were not tested on a pair because the time ran out. ``undecided``:
-    those that were tested on too few images for that reason.
+    compared; of many classes, ``more_pairs_left_out`` is the number of those that are not listed. ``untested``: the
+    interventions that were not tested on a pair because the time ran out. ``undecided``: those that were tested on too
+    few images for that reason.
     ``unreadable``: an error message for each unreadable image. ``classes_left_out``: a sentence that names the classes
     with too few images, or "". ``trials``: all trials; a trial used some images of a pool.
 
@@ -95,11 +96,12 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
                 "separation": one.separation,
                 "histogram": charts.histogram(one, folder.views),
             }
-            for one in confounded(folder.views)
+            for one in confounded(folder.views, audit.trials if folder.look else None)
         ],
         "views": views(audit, seen, names),
         "not_separable": [[names[one], names[other]] for one, other in found.alike],
         "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
+        "more_pairs_left_out": audit.unlisted,
         "untested": by_pair(audit.untested, names),
         "undecided": by_pair(audit.undecided, names),
         "classes_left_out": folder.left_out,
@@ -184,7 +186,7 @@ def groups(audit: Audit, names: Sequence[str]) -> list[dict[str, Any]]:
             "alarm": group.alarm,
             "owner": None if group.owner is None else names[group.owner],
             "others": [names[one] for one in group.others],
-            "between": group.between(names, len(audit.folder.views)),
+            "between": group.between(names, audit.folder.classes),
             "findings": [found.findings.index(one) for one in group.findings],
         }
         for group in found.groups

@@ -112,7 +112,8 @@ def accuracy(folder: Folder, names: Sequence[str]) -> dict[str, Any]:
 
 def confusion(folder: Folder, most: int = TABLE) -> Confusion:
     """Return the confusion matrix of at most ``most`` classes, those that are confused most often."""
-    counts = {target: np.bincount(best, minlength=max(folder.logits) + 1) for target, best in answers(folder).items()}
+    predicted = answers(folder)
+    counts = {target: np.bincount(best, minlength=max(predicted) + 1) for target, best in predicted.items()}
     taken = {one: sum(int(some[one]) for some in counts.values()) for one in counts}
     mistakes = {one: int(counts[one].sum()) + taken[one] - 2 * int(counts[one][one]) for one in counts}
     shown = tuple(sorted(sorted(counts, key=lambda one: (-mistakes[one], one))[:most]))
@@ -130,7 +131,7 @@ def calibration(folder: Folder, found: Probabilities) -> Calibration | None:
     every = np.concatenate([np.asarray(some, np.float64) for some in found.values()])
     if np.abs(every.sum(axis=1) - 1).max() > EXACT:
         return None
-    best = answers(folder)
+    best = {target: some.argmax(axis=1) for target, some in folder.logits.items()}
     confidence = np.concatenate([some[np.arange(len(some)), best[target]] for target, some in found.items()])
     right = np.concatenate([best[target] == target for target in found])
     return _binned(confidence.astype(np.float64), right)

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, send_file, url_for
 from msgspec import Meta, convert, field
 from werkzeug.datastructures import FileStorage
 
-from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, PAIRS, left_out, taken
+from picasso.audit.selection import MAX_PER_CLASS, MAX_UPLOADED, PAIRS, left_out, taken
 from picasso.errors import BadRequest, Busy, NotFound, TooLarge, UnsupportedImage
 from picasso.evaluation.labeled_folder import Classes
 from picasso.jobs.audit_documents import Example, FindingDocument, MendingDocument, StateName
@@ -139,7 +139,7 @@ class AuditedClass(Document):
     """A class and its number of images."""
 
     name: str
-    images: Annotated[int, Meta(ge=1, le=MAX_IMAGES)]
+    images: Annotated[int, Meta(ge=1, le=MAX_UPLOADED)]
 
 
 class AuditDocument(Document):
