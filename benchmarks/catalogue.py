@@ -32,6 +32,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     "KernelSHAP": {"Regions": 10, "Samples": 50},
     "LIME": {"Regions": 10, "Samples": 50},
     "XRAI": {"Steps": 8},
+    "ActivationMaximization": {"Steps": 8},
 }
 #: The number type's rounding, through hundreds of layers.
 TOLERANCE = 1e-4

@@ -89,7 +89,7 @@ class User:
         return str(self.client.json("start", "POST", "/api/runs", body)["url"]) + "?results=false"
 
 
-def pictures(count: int, seed: int, digit: int | None = None) -> list[tuple[str, bytes]]:
+def generated(count: int, seed: int, digit: int | None = None) -> list[tuple[str, bytes]]:
     """Return names and PNGs of digits that nobody else has: moved, and with noise."""
     generator, found = np.random.default_rng(seed), []
     files = [file for file in DIGITS if digit is None or file.name.startswith(f"{digit}-")]
@@ -109,11 +109,11 @@ def prepared(server: Server, kind: str, seed: int) -> User:
     if kind == "audit":
         user.prepared = str(user.client.json("audit", "POST", "/api/audits", {})["url"])
         for digit in range(AUDIT_CLASSES):
-            images = pictures(AUDIT_IMAGES, 10 * seed + digit, digit)
+            images = generated(AUDIT_IMAGES, 10 * seed + digit, digit)
             user.client.upload_parts("images", images, f"{user.prepared}/images", {"class": str(digit)})
         return user
     count = {"gallery": GALLERY_IMAGES, "short run": 1}.get(kind, 50)
-    images = pictures(count, seed)
+    images = generated(count, seed)
     for first in range(0, count, 100):
         user.client.upload_parts("images", images[first : first + 100])
     user.images = [one["uid"] for one in user.client.json("images", "GET", "/api/images")["images"]]
@@ -210,7 +210,7 @@ def watch_starts(server: Server, folder: Path, seed: int, stop: threading.Event,
         found: the milliseconds.
     """
     client, known = Client(server.address), set(folder.glob("*/sessions/*"))
-    client.upload_parts("images", pictures(MAPS, seed))
+    client.upload_parts("images", generated(MAPS, seed))
     (session,) = set(folder.glob("*/sessions/*")) - known
     for one in client.json("images", "GET", "/api/images")["images"]:
         if stop.wait(0.3):

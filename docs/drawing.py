@@ -57,6 +57,7 @@ METHODS = (
     Method("LIME"),
     Method("KernelSHAP"),
     Method("XRAI"),
+    Method("ActivationMaximization"),
 )
 
 

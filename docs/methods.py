@@ -1,6 +1,6 @@
 """Makes an image of each method for its section in the documentation: ``python docs/methods.py [NAME ...]``.
 
-Each shows the photograph beside the map of its most probable class. They are made by the visualizations themselves.
+Most show the photograph beside the map of its most probable class. They are made by the visualizations themselves.
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ def gradients(model: Model) -> list[Image.Image]:
     return images
 
 
+def sought(model: Model) -> list[Image.Image]:
+    """Return the images that ActivationMaximization finds for some classes."""
+    classes = ["espresso", "zebra", "strawberry", "golden retriever", "mosque"]
+    (result,) = picasso.explain(model, drawing.PHOTOGRAPH, "ActivationMaximization", classes=classes)
+    return [Image.fromarray(panel.array) for panel in result.panels]
+
+
 def main() -> None:
     """Write the images."""
     IMAGES.mkdir(exist_ok=True)
@@ -55,6 +62,8 @@ def main() -> None:
         photograph = Image.fromarray(result.view)
         if method.name == "SaliencyMaps":
             save(beside([photograph, *gradients(drawing.example())], 180), method.name)
+        elif method.name == "ActivationMaximization":
+            save(beside(sought(drawing.example()), 180), method.name)
         else:
             save(beside([photograph, drawing.drawn(result)]), method.name)
 

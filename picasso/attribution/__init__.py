@@ -1,16 +1,19 @@
-"""The mathematics that attribution methods share, in NumPy: samples, paths, masks, regions."""
+"""The mathematics that attribution methods share, in NumPy: samples, paths, masks, regions, images with high scores."""
 
 __all__ = [
+    "ascent",
     "attention",
     "covering",
     "dropping",
     "masks",
     "occlusion_scores",
     "paths",
+    "pixel_inputs",
     "placement",
     "rank_agreement",
     "regions",
     "samples",
+    "spectra",
     "stopping",
     "surrogates",
 ]

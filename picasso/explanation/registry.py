@@ -29,7 +29,15 @@ CARDS = PACKAGE / "static" / "cards"
 SUPPORT = {"__init__", "base", "panel", "settings"}
 DEFAULT_TEMPLATE = "default.html"
 # The order of families; others, from plugins, follow.
-FAMILIES = ("Answers", "Perturbation", "Gradients", "Class activation", "Transformers", "Regions")
+FAMILIES = (
+    "Answers",
+    "Perturbation",
+    "Gradients",
+    "Class activation",
+    "Transformers",
+    "Regions",
+    "Feature visualization",
+)
 
 
 @dataclass(frozen=True)

@@ -199,17 +199,17 @@ class Audit(Job):
         every = considered(classes)
         return min(self.order().pairs or every, every)
 
-    def let_give_way(self, *, give_way: bool) -> None:
+    def let_yield(self, *, yields: bool) -> None:
         """Say whether others wait, so that workers may pause pairs of classes."""
         with suppress(OSError):
-            if give_way:
-                (self.folder / "give-way").touch()
+            if yields:
+                (self.folder / "yield").touch()
             else:
-                (self.folder / "give-way").unlink(missing_ok=True)
+                (self.folder / "yield").unlink(missing_ok=True)
 
-    def gives_way(self) -> bool:
+    def yields(self) -> bool:
         """Tell whether others wait."""
-        return (self.folder / "give-way").exists()
+        return (self.folder / "yield").exists()
 
     def pause(self, pair: int, *, paused: bool) -> None:
         """Say whether the test of a pair of classes stopped because others wait, so that it must go on."""

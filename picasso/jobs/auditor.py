@@ -249,7 +249,7 @@ def run_pair(
         now = time.perf_counter()
         # The first step is what was stored. Whoever continues may have to prepare all this again.
         until = started + max(PART_SECONDS, PREPARATIONS * (now - started)) if count == 1 else until
-        if now > until and step.fraction < 1 and job.gives_way():
+        if now > until and step.fraction < 1 and job.yields():
             job.pause(number, paused=True)
             return
     trials = {one: made for one in plan.pairs if (made := prepared.record.read(one)[0])}

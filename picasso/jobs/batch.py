@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 # The number of tasks that the workers have at the same time, how often it is looked after them, how often the progress
 # is reported, and how often the trials of an audit are saved.
-AT_ONCE, LOOK_SECONDS, REPORT_SECONDS, SAVE_SECONDS = 64, 0.5, 1.0, 10.0
+MAX_OPEN, LOOK_SECONDS, REPORT_SECONDS, SAVE_SECONDS = 64, 0.5, 1.0, 10.0
 # How often a user is told that there are no workers.
 LONELY_SECONDS = 30.0
 # The largest number of crashed workers; an image that crashes one would crash them all.
@@ -149,7 +149,7 @@ class Batch:
         open_: dict[Future[None], Task] = {}
         try:
             while waiting or open_:
-                while waiting and len(open_) < AT_ONCE:
+                while waiting and len(open_) < MAX_OPEN:
                     task = waiting.pop()
                     open_[self.tasks.add(task)] = task
                 lonely()

@@ -324,16 +324,16 @@ class JobQueue:
             else:
                 self._settle_pair(audit, future)
 
-        audit.let_give_way(give_way=self._others_wait(audit))
+        audit.let_yield(yields=self._others_wait(audit))
         self._promise(audit, self._engine.audit_pair(audit.folder, number), settle)
 
     def _ask_for_turns(self) -> None:
-        """Let the audits give way, if others wait now."""
+        """Let the audits yield, if others wait now."""
         with self._lock:
             audits = [one.job for one in self._active.values() if isinstance(one.job, Audit)]
         for audit in audits:
             if self._others_wait(audit):
-                audit.let_give_way(give_way=True)
+                audit.let_yield(yields=True)
 
     def _others_wait(self, audit: Audit) -> bool:
         """Tell whether other sessions have jobs, or a user waits for one."""

@@ -28,6 +28,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "KernelSHAP": {"Samples": 50, "Regions": 4},
     "IntegratedGradients": {"Steps": 8},
     "XRAI": {"Steps": 8},
+    "ActivationMaximization": {"Steps": 8},
 }
 
 

@@ -32,6 +32,7 @@ def test_the_built_in_visualizations() -> None:
         "Class activation": ["CAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "ScoreCAM"],
         "Transformers": ["AttentionRollout", "AttnLRP", "TransformerAttribution"],
         "Regions": ["KernelSHAP", "LIME", "XRAI"],
+        "Feature visualization": ["ActivationMaximization"],
     }
     assert list(families) == list(FAMILIES)
     for entry in entries:
@@ -61,6 +62,7 @@ def test_titles_are_the_usual_names() -> None:
         "KernelSHAP": "Kernel SHAP",
         "LIME": "LIME",
         "XRAI": "XRAI",
+        "ActivationMaximization": "Activation maximization",
     }
     assert registry.get("WithoutTemplate").title == "Without template"
     assert registry.get("broken").title == "broken"

@@ -422,7 +422,7 @@ def test_a_pair_pauses_between_interventions_if_others_wait(tmp_path: Path, monk
     assert len(computed(alone)) == 1
     monkeypatch.setattr(auditor, "PART_SECONDS", 0.0)
     monkeypatch.setattr(auditor, "PREPARATIONS", 0)
-    other.let_give_way(give_way=True)
+    other.let_yield(yields=True)
     parts = computed(other)
     assert len(parts) > 10
     assert min(parts) >= 1
@@ -435,7 +435,7 @@ def test_a_pair_that_took_long_to_begin_pauses_later(tmp_path: Path, monkeypatch
     audit = ordered(tmp_path)
     monkeypatch.setattr(auditor, "PART_SECONDS", 0.0)
     monkeypatch.setattr(auditor, "PREPARATIONS", 10**6)
-    audit.let_give_way(give_way=True)
+    audit.let_yield(yields=True)
     assert len(computed(audit)) == 1
 
 
@@ -470,9 +470,9 @@ def test_the_queue_continues_a_paused_pair_and_says_when_others_wait(tmp_path: P
 
     queue = JobQueue(cast(Engine, Waiting()), Registry(), {"file": None, "overrides": {}}, capacity=4)
     begin(queue, first)
-    assert not first.gives_way()
+    assert not first.yields()
     begin(queue, second)
-    assert [first.gives_way(), second.gives_way()] == [True, True]
+    assert [first.yields(), second.yields()] == [True, True]
     # It was paused, so the same pair follows; then it is complete, so the rest of the audit does.
     first.report(Progress(state="running"), 0)
     first.pause(0, paused=True)

@@ -35,6 +35,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "KernelSHAP": {"Samples": 250, "Regions": 4},
     "IntegratedGradients": {"Steps": 8},
     "XRAI": {"Steps": 8},
+    "ActivationMaximization": {"Steps": 8},
     "ScoreCAM": {"Channels": "64"},
 }
 METHODS = ("gradient", "gradient x input", "SmoothGrad", "VarGrad", "guided backpropagation")

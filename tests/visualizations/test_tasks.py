@@ -31,6 +31,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "KernelSHAP": {"Samples": 250, "Regions": 4},
     "IntegratedGradients": {"Steps": 8},
     "XRAI": {"Steps": 8},
+    "ActivationMaximization": {"Steps": 8},
     "ScoreCAM": {"Channels": "64"},
 }
 # Other settings under which a visualization computes something else.
@@ -178,7 +179,7 @@ def test_without_differences_score_cam_weighs_all_feature_maps_alike() -> None:
 
 @pytest.mark.parametrize("name", [name for name, cls in VISUALIZATIONS.items() if {Capability.PREDICTIONS} < cls.NEEDS])
 def test_the_likeness_of_an_image_with_itself_has_no_gradient(name: str) -> None:
-    others = ("ScoreCAM", "IntegratedGradients", "XRAI", "AttentionRollout")
+    others = ("ScoreCAM", "IntegratedGradients", "XRAI", "AttentionRollout", "ActivationMaximization")
     if OutputTask.EMBEDDING not in VISUALIZATIONS[name].TASKS or name in others:
         pytest.skip("it compares with other images, or uses no gradient")
     (result,) = explain(loaded("embedding"), SQUARES, name)

@@ -26,6 +26,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "KernelSHAP": {"Samples": 250, "Regions": 4},
     "IntegratedGradients": {"Steps": 8},
     "XRAI": {"Steps": 8},
+    "ActivationMaximization": {"Steps": 8},
     "Slow": {"Steps": 1},
 }
 FAILING = ("Trouble", "Hangs")

@@ -1,0 +1,165 @@
+"""Activation maximization: planted filters and colours appear, and the notes say the true score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from picasso import explain
+from picasso.attribution.ascent import Crops
+from picasso.errors import ModelError
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+from picasso.visualizations import Input, Task
+from picasso.visualizations.activation_maximization import ActivationMaximization, faded
+from picasso.visualizations.panel import Panel
+from tests.attribution.test_ascent import stripes
+from tests.conftest import noise_image
+from tests.fakes import BlackBoxModel, GreyModel, LinearModel, SegmenterModel
+
+QUICK: dict[str, Any] = {"Steps": 100, "Faded": False}
+
+
+def panels_of(model: Model, image: Any = None, **settings: Any) -> list[Panel]:
+    (result,) = explain(model, image or noise_image(), ActivationMaximization, **(QUICK | settings))
+    return list(result.panels)
+
+
+def planted(*filters: np.ndarray) -> LinearModel:
+    """A model whose classes are filters ``(H, W, C)``."""
+    model = LinearModel()
+    model.load(shape=filters[0].shape)
+    model.weights = np.stack([*filters, *(0 * one for one in [filters[0]] * (7 - len(filters)))]).astype(np.float32)
+    return model
+
+
+@pytest.mark.parametrize(("method", "least"), [("Fourier", 0.7), ("MACO", 0.45)])
+@pytest.mark.parametrize("coloured", [True, False])
+def test_a_planted_filter_is_found(method: str, least: float, coloured: bool) -> None:
+    filter_ = np.repeat(stripes(), 3 if coloured else 1, axis=2)
+    panels = panels_of(planted(filter_), classes=["ant"], Method=method, Smallest=1.0)
+    (found,) = (panel.array.reshape(filter_.shape) for panel in panels)
+    assert np.corrcoef(found.ravel(), filter_.ravel())[0, 1] > least
+
+
+def test_a_planted_colour_is_found() -> None:
+    red = np.zeros((12, 12, 3))
+    red[..., 0], red[..., 1:] = 1, -0.5
+    (panel,) = panels_of(planted(red), classes=["ant"], Method="Fourier")
+    # The mean of waves is 0 before the sigmoid, so not all of the image can be red.
+    assert panel.array[..., 0].mean() > panel.array[..., 1:].mean() + 20
+
+
+def test_parts_that_do_not_count_fade_to_grey() -> None:
+    corner = np.zeros((32, 32, 3))
+    corner[:8, :8] = 1.0
+    (panel,) = panels_of(planted(corner), classes=["ant"], Faded=True, Smallest=1.0)
+    assert (np.abs(panel.array[16:, 16:].astype(int) - 128) <= 1).all()
+    assert panel.array[:8, :8].std() > 2
+    assert (faded(np.zeros((4, 4, 1)), np.zeros((4, 4))) == 0.5).all()
+
+
+def test_notes_say_what_the_model_says_of_the_image(linear: LinearModel) -> None:
+    for panel in panels_of(linear):
+        assert panel.kind == "image"
+        inputs = (panel.array[None] / 255).astype(np.float32)
+        logits, probabilities = linear.logits(inputs)[0], linear.predict(inputs)[0]
+        index = panel.class_index
+        assert index is not None
+        words = panel.note.split()
+        assert float(words[words.index("is") + 1].strip(",")) == pytest.approx(logits[index], abs=0.05)
+        assert float(words[words.index("probability") + 1].strip(",")) == pytest.approx(probabilities[index], abs=0.02)
+        assert panel.note.endswith("after 100 steps.")
+        assert panel.value == panel.probability == pytest.approx(probabilities[index], abs=0.02)
+        assert logits[index] > linear.logits(linear.encode([noise_image()]))[0, index]
+
+
+def test_images_depend_on_the_seed_alone(linear: LinearModel) -> None:
+    (one,) = panels_of(linear, classes=["bee"], Steps=8)
+    first, second = explain(
+        linear, [noise_image(1), noise_image(2)], ActivationMaximization, classes=["bee"], Steps=8, Faded=False
+    )
+    for result in (first, second):
+        np.testing.assert_array_equal(result.panels[0].array, one.array)
+    (other,) = panels_of(linear, classes=["bee"], Steps=8, Seed=1)
+    assert (other.array != one.array).mean() > 0.5
+    (with_image,) = panels_of(linear, classes=["bee"], Steps=8, Statistics="the image")
+    assert (with_image.array != one.array).mean() > 0.5
+
+
+def test_several_images_have_starts_of_their_own(linear: LinearModel) -> None:
+    panels = panels_of(linear, classes=["bee", "ant"], Steps=8, Images=2)
+    assert [panel.title for panel in panels] == ["bee (1)", "bee (2)", "ant (1)", "ant (2)"]
+    assert (panels[0].array != panels[1].array).mean() > 0.5
+    (alone,) = panels_of(linear, classes=["bee"], Steps=8, Seed=1)
+    np.testing.assert_array_equal(panels[1].array, alone.array)
+
+
+def test_contrasts_are_targets(linear: LinearModel) -> None:
+    (panel,) = panels_of(linear, classes=["bee vs ant"], Method="Fourier", Smallest=1.0)
+    towards: np.ndarray = linear.weights[1] - linear.weights[0]
+    assert np.corrcoef(panel.array.ravel(), towards.ravel())[0, 1] > 0.7
+
+
+def test_progress_and_previews(linear: LinearModel) -> None:
+    seen: list[tuple[int, int]] = []
+    previews: list[Any] = []
+    view = noise_image()
+    image = Input(
+        "a.png", view, view, linear.encode([view])[0], linear.decode_prob(linear.predict(linear.encode([view])))[0]
+    )
+    settings = ActivationMaximization.ALLOWED_SETTINGS.parse({"Steps": 8})
+    task = Task(linear, [image], settings, lambda *at: seen.append(at), lambda make: previews.append(make()))
+    (panels,) = ActivationMaximization().make_visualization(task)
+    assert seen[:2] == [(0, 40), (1, 40)]
+    assert seen[-1] == (1, 1)
+    assert [len(one) for one in previews] == [1 + index // 8 for index in range(40)]
+    np.testing.assert_array_equal(previews[-1][-1].array, panels[-1].array)
+    assert previews[0][0].note.endswith("after 1 steps.")
+
+
+def test_outputs_of_places_are_not_enlarged(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides: list[float] = []
+    drawn = Crops.draw
+
+    def draw(random: Any, count: int, size: tuple[int, int], smallest: float) -> Crops:
+        sides.append(smallest)
+        return drawn(random, count, size, smallest)
+
+    monkeypatch.setattr(Crops, "draw", draw)
+    model = SegmenterModel()
+    model.load(shape=(12, 12, 3))
+    panels_of(model, classes=["grass"], Steps=8)
+    assert sides == [1.0] * 8
+
+
+def test_grey_models() -> None:
+    model = GreyModel()
+    model.load()
+    (panel,) = panels_of(model, classes=["bee"], Steps=8)
+    assert panel.array.ndim == 2
+
+
+def test_models_without_gradients_are_refused() -> None:
+    model = BlackBoxModel()
+    model.load()
+    with pytest.raises(ModelError, match="gradients"):
+        panels_of(model)
+
+
+def test_passes_count_gradients(linear: LinearModel) -> None:
+    settings = ActivationMaximization.ALLOWED_SETTINGS.parse({"Steps": 10, "Crops": 3, "Images": 2})
+    counted = 0
+
+    class Counting(LinearModel):
+        def batch_gradients(self, inputs: Array, cotangents: Array) -> Array:
+            nonlocal counted
+            counted += len(inputs)
+            return super().batch_gradients(inputs, cotangents)
+
+    model = Counting()
+    model.load()
+    panels_of(model, Steps=10, Crops=3, Images=2)
+    assert ActivationMaximization.passes(model, settings) == 3 * counted
