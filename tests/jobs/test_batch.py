@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,13 +142,18 @@ def test_other_images_and_models_are_found(config: Path, images: Path, tmp_path:
     assert [json.loads(text)["compared"] for text in stored] == [{"again": json.loads(stored[0])["predictions"]}] * 2
 
 
-def test_what_fails_is_said_as_by_one_process(config: Path, images: Path, tmp_path: Path) -> None:
+def test_what_fails_is_said_as_by_one_process(
+    config: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     asked = ("explain", images, "--config", config, "-v", "Trouble", "--set", "Kind=raise", "--out")
     alone, together = run(*asked, tmp_path / "alone"), run(*asked, tmp_path / "together", "--engine", "processes:1")
     assert alone.exit_code != 0
     assert together.exit_code == 2
     assert "picasso:" in together.stderr
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("picasso-*/explain"))  # noqa: S108 - none is left
+    assert not list(temporary.glob("**/explain"))
 
 
 def test_an_engine_is_checked(config: Path, images: Path) -> None:
