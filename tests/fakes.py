@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
+from picasso.models.edits import Edit
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
 from picasso.models.tokens import TokenGrid
@@ -84,6 +85,12 @@ class LinearModel(Attentive):
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         assert layer == "input"
         return self.batch_input_gradients(inputs, classes)
+
+    def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
+        assert layer == "input"
+        for edit in edits:
+            changed = edit.changed(inputs)
+            yield self.batch_probabilities(changed), self.batch_logits(changed)
 
     def dropping_grid(self) -> TokenGrid:
         return TokenGrid(6, 0, 2, 3, Place((1.5, 1.5), (3.0, 3.0)))
@@ -169,7 +176,19 @@ class PooledModel(LinearModel):
         return np.asarray(np.maximum(squares @ self.mixing, 0), np.float32)
 
     def batch_logits(self, inputs: Array) -> Array:
-        return np.asarray(self.batch_feature_maps(inputs, "maps").mean(axis=(1, 2)) @ self.dense + self.bias)
+        return self.head_logits(self.batch_feature_maps(inputs, "maps"))
+
+    def head_logits(self, maps: Array) -> Array:
+        return np.asarray(maps.mean(axis=(1, 2)) @ self.dense + self.bias, np.float32)
+
+    def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
+        if layer == "input":
+            yield from super().batch_edits(inputs, layer, edits)
+            return
+        maps = self.batch_feature_maps(inputs, layer)
+        for edit in edits:
+            logits = self.head_logits(edit.changed(maps))
+            yield softmax(logits), logits
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         if layer == "input":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
+from picasso.models.edits import Edit
 from picasso.models.info import OF_TRANSFORMERS, Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
 
@@ -63,3 +66,9 @@ class BrightnessModel(Model):
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return the gradients of the inputs."""
         return self.batch_input_gradients(inputs, classes)
+
+    def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
+        """Yield the answers to edited inputs."""
+        for edit in edits:
+            changed = edit.changed(inputs)
+            yield self.batch_probabilities(changed), self.batch_logits(changed)

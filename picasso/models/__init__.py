@@ -1,19 +1,23 @@
 """Models that take images: the interface of models, one implementation per file format, and loading.
 
-``load_model`` and ``load_configured`` are imported on first use, so that scanning a file needs no framework.
+``load_model``, ``load_configured`` and ``Edit`` are imported on first use, so that scanning a file needs no framework.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from picasso.models.edits import Edit
     from picasso.models.loading import load_configured, load_model
 
 __all__ = [
+    "Edit",
     "arrays",
     "base",
     "checkpoints",
+    "edits",
     "head",
     "info",
     "keras",
@@ -31,10 +35,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public function from its module on first use."""
-    if name not in ("load_configured", "load_model"):
-        raise AttributeError(f"module 'picasso.models' has no attribute {name!r}")
-    from picasso.models import loading
+# The modules of the names that are imported on first use.
+LAZY = {"Edit": "edits", "load_configured": "loading", "load_model": "loading"}
 
-    return getattr(loading, name)
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
+    if name not in LAZY:
+        raise AttributeError(f"module 'picasso.models' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"picasso.models.{LAZY[name]}"), name)

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.imaging import decode
 from picasso.models import provenance
 from picasso.models.arrays import Array, Classes, Shape, fill_up
+from picasso.models.edits import Edit, Edited
 from picasso.models.framework import Framework
 from picasso.models.head import Head
-from picasso.models.info import Capability, Layer, ModelInfo
+from picasso.models.info import Layer, ModelInfo
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
@@ -70,7 +72,6 @@ class Model(Framework):
     framework = "custom"
     #: The name of the file format that it was loaded from.
     format: str = ""
-    capabilities: frozenset[Capability] = frozenset({Capability.PREDICTIONS})
 
     # Set by load().
     input_shape: Shape = (0, 0, 0)
@@ -310,7 +311,11 @@ class Model(Framework):
         Raises:
             ModelError: the model returned another shape, NaN, or values that :attr:`spec` does not allow.
         """
-        result, expected = self._batched(self.batch_probabilities, inputs), (len(inputs), *self.spec.shape)
+        return self._checked(self._batched(self.batch_probabilities, inputs), len(inputs))
+
+    def _checked(self, result: Array, count: int) -> Array:
+        """Return the outputs of ``count`` inputs if :attr:`spec` allows them."""
+        expected = (count, *self.spec.shape)
         if result.shape != expected:
             raise self._wrong(f"an array of shape {result.shape} instead of {expected}")
         if not np.isfinite(result).all():
@@ -446,6 +451,77 @@ class Model(Framework):
     def feature_maps(self, inputs: Array, layer: str | None = None) -> Array:
         """Return the feature maps ``(N, h, w, c)``, float32, of a layer; by default the last one before the head."""
         return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)
+
+    def edited(self, inputs: Array, edit: Edit) -> Array:
+        """Return the outputs ``(N, *spec.shape)``, float32, as of :meth:`predict`, while a layer is edited.
+
+        For several edits, or for scores, :meth:`edits` is faster.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            edit: the layer, its channels, and how they are changed.
+
+        Raises:
+            ModelError: the model can't edit its layers, it has no such layer or channel, or its answer is not valid.
+
+        Examples:
+            The only layer of this model is its input, whose three colours are channels:
+
+            >>> import numpy as np
+            >>> from picasso.examples.brightness import BrightnessModel
+            >>> from picasso.models import Edit
+            >>> model = BrightnessModel()
+            >>> model.load(channels=3)
+            >>> white = np.ones((1, 8, 8, 3), np.float32)
+            >>> f"{model.predict(white)[0, 1]:.3f}"
+            '0.982'
+            >>> f"{model.edited(white, Edit('input', [0], scale=0))[0, 1]:.3f}"
+            '0.791'
+        """
+        return np.concatenate([next(self.edits(part, [edit])).outputs for part in self._parts(np.asarray(inputs))])
+
+    def edits(self, inputs: Array, edits: Sequence[Edit]) -> Iterator[Edited]:
+        """Return the outputs and the scores of a batch for each of many edits, one after the other.
+
+        Each edit is made alone. What comes before the layer is computed once for consecutive edits of the same layer;
+        what follows is computed exactly for each, also by models with fast arithmetic.
+
+        Args:
+            inputs: at most :attr:`batch_size` inputs, ``(n, H, W, C)``.
+            edits: the edits.
+
+        Raises:
+            ModelError: as in :meth:`edited`, or there are too many inputs.
+
+        Examples:
+            The effect of each channel of a layer on the logit of the second class:
+
+            >>> import numpy as np
+            >>> from picasso.examples.brightness import BrightnessModel
+            >>> from picasso.models import Edit
+            >>> model = BrightnessModel()
+            >>> model.load(channels=3)
+            >>> image = np.ones((1, 8, 8, 3), np.float32) * np.float32([0.3, 0.6, 0.9])
+            >>> off = [Edit("input", [channel], scale=0) for channel in range(3)]
+            >>> [round(float(one.scores[0, 1] - model.logits(image)[0, 1]), 3) for one in model.edits(image, off)]
+            [-0.4, -0.8, -1.2]
+        """
+        inputs = self._valid(inputs)
+        count = len(inputs)
+        if count > self.batch_size:
+            raise ModelError(f"edits() of the model takes at most {self.batch_size} inputs at once, not {count}.")
+        inputs = fill_up(inputs, self.fixed_batch) if self.fixed_batch else inputs
+        known = [replace(edit, layer=self.layer(edit.layer)) for edit in edits]
+        channels = {layer.name: layer.shape[-1] for layer in self.layers()}
+        for edit in known:
+            edit.coefficients(channels[str(edit.layer)])
+        # A model that can't edit its layers says so at once; the others compute nothing yet.
+        groups = groupby(known, lambda edit: edit.layer)
+        answers = chain.from_iterable([self.batch_edits(inputs, str(name), list(same)) for name, same in groups])
+        return (
+            Edited(self._checked(np.asarray(one[:count], np.float32), count), np.asarray(scores[:count], np.float32))
+            for one, scores in answers
+        )
 
     def feature_gradients(
         self, inputs: Array, targets: Sequence[Target] | Sequence[int] | Classes, layer: str | None = None
@@ -686,16 +762,21 @@ class Model(Framework):
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
         """Call ``answer`` on batches of bounded size; for a fixed batch size, the last batch is padded with zeros."""
-        inputs = np.asarray(inputs, np.float32)
-        if inputs.shape[1:] != self.input_shape:
-            shape = ", ".join(map(str, self.input_shape))
-            raise ModelError(f"{type(self).__name__} takes inputs (N, {shape}), not {inputs.shape}.")
+        inputs = self._valid(inputs)
         count, size = len(inputs), self.batch_size
         if self.fixed_batch:
             inputs, *others = (fill_up(array, size) for array in (inputs, *others))  # type: ignore[assignment]
         starts = range(0, max(1, len(inputs)), size)
         parts = [answer(inputs[i : i + size], *(other[i : i + size] for other in others)) for i in starts]
         return np.concatenate([np.asarray(part, np.float32) for part in parts])[:count]
+
+    def _valid(self, inputs: Array) -> Array:
+        """Return inputs as float32 if they have the shape ``(N, H, W, C)`` of the model."""
+        inputs = np.asarray(inputs, np.float32)
+        if inputs.shape[1:] != self.input_shape:
+            shape = ", ".join(map(str, self.input_shape))
+            raise ModelError(f"{type(self).__name__} takes inputs (N, {shape}), not {inputs.shape}.")
+        return inputs
 
     def _wrong(self, what: str) -> ModelError:
         return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) returned {what}.")

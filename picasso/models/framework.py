@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes
+from picasso.models.edits import Edit
 from picasso.models.info import Capability
 from picasso.models.tokens import TokenGrid
 
@@ -19,6 +20,8 @@ class Framework(ABC):
 
     A class lists in its ``capabilities`` what it implements; the other methods raise a ModelError.
     """
+
+    capabilities: frozenset[Capability] = frozenset({Capability.PREDICTIONS})
 
     @abstractmethod
     def batch_probabilities(self, inputs: Array) -> Array:
@@ -50,6 +53,15 @@ class Framework(ABC):
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return d logit[class] / d feature map of one batch, shaped like the maps."""
         raise self._cannot(Capability.FEATURE_MAPS)
+
+    def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
+        """Return the outputs and the scores ``(n, *spec.shape)`` of one batch for each edit of a layer.
+
+        What comes before the layer is computed once. The answer to an edit is computed when it is asked for.
+        """
+        if Capability.FEATURE_MAPS not in self.capabilities:
+            raise self._cannot(Capability.FEATURE_MAPS)
+        raise ModelError(f"The model {type(self).__name__} can't edit its layers; its class has no batch_edits().")
 
     # ---- targets: gradients of any scalar function of the scores ------------------------------------------
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from picasso.models.info import Layer
@@ -34,21 +35,31 @@ class FeatureLayer(NamedTuple):
         tensor: its feature maps ``(N, h, w, c)``, or its tokens ``(N, T, c)``.
         operations: its operations from first to last.
         grid: where on the image the tokens lie; None for feature maps.
+        channels_first: true if the tensor is ``(N, c, h, w)``.
     """
 
     tensor: Any
     operations: list[Any]
     grid: TokenGrid | None = None
+    channels_first: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The height, width and channels of its feature maps."""
         sides = self.tensor.shape.as_list()[1:]
+        if self.channels_first:
+            sides = [*sides[1:], sides[0]]
         return (self.grid.height, self.grid.width, sides[-1]) if self.grid else tuple(sides)
 
     def maps(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the tensor, or gradients there, as feature maps ``(N, h, w, c)``."""
+        if self.channels_first:
+            return np.moveaxis(values, 1, -1)
         return self.grid.maps(values) if self.grid else values
+
+    def by_channel(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return one value for each channel, ``(c,)``, in a shape that broadcasts to the tensor."""
+        return values[:, None, None] if self.channels_first else values
 
 
 def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dict[str, FeatureLayer]:
@@ -77,10 +88,29 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
         operations = [*groups, *whole_layer(operation, order, downstream)]
         taken.update(operations)
         tensor = operations[-1].outputs[0]
-        shape = tensor.shape.as_list()[1:]
-        if None not in shape and shape[0] * shape[1] > 1:
-            layers[layer_name(tensor.op.name, known, layers)] = FeatureLayer(tensor, operations)
+        layer = FeatureLayer(tensor, operations, channels_first=channels_first(operation, downstream))
+        if None not in layer.shape and layer.shape[0] * layer.shape[1] > 1:
+            layers[layer_name(tensor.op.name, known, layers)] = layer
     return layers
+
+
+def channels_first(operation: Any, among: Collection[Any]) -> bool:
+    """Tell whether the output of an operation is ``(N, c, h, w)``, by the nearest operation before that states it.
+
+    Args:
+        operation: a convolution, or what merges several feature maps.
+        among: the operations to search.
+    """
+    seen, waiting = {operation}, [operation]
+    while waiting:
+        current = waiting.pop(0)
+        if "data_format" in current.node_def.attr:
+            return bool(current.get_attr("data_format") == b"NCHW")
+        if current.type in FOLLOWING | JOINS:
+            before = sources(current, among) - seen
+            seen |= before
+            waiting += sorted(before, key=lambda one: str(one.name))
+    return False
 
 
 def is_group(operation: Any) -> bool:

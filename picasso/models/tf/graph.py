@@ -19,6 +19,7 @@ import numpy as np
 from picasso.errors import ModelError
 from picasso.models import outputs, value_range
 from picasso.models.arrays import Array, Shape, fill_up
+from picasso.models.edits import Edit
 from picasso.models.info import Layer, Place
 from picasso.models.outputs import Decision, OutputKind, Range, Training, probes
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
@@ -28,6 +29,7 @@ from picasso.models.tf.backward import Backward, before_last_product, differenti
 from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.dropping import Dropping
+from picasso.models.tf.editing import Editing
 from picasso.models.tf.feature_layers import FeatureLayer, coarsest, describe, feature_layers, reach
 from picasso.models.tf.folded import folded
 from picasso.models.tf.guided import RECTIFIERS
@@ -162,6 +164,7 @@ class Graph:
         self._backward: dict[str, Backward] = {}
         self._layers: dict[str, FeatureLayer] = {}
         self._maps: dict[str, Any] = {}
+        self._editing: dict[str, Editing] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
@@ -242,6 +245,16 @@ class Graph:
         values, gradients = self._passes(self._tensors[layer], inputs, cotangents)
         maps = self._layers[layer].maps
         return maps(values.numpy()), (maps(one) for one in gradients)
+
+    def edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
+        """Yield the outputs and the scores, both exact, for each edit of a layer, ``(N, *spec.shape)``."""
+        if layer not in self._editing:
+            self._editing[layer] = Editing(self._cut, self._input, self._folded_answers, self._tensors[layer])
+        editing, known = self._editing[layer], self._layers[layer]
+        before = editing.before(self.fed(inputs))
+        for edit in edits:
+            outputs, scores = editing.rest(before, *map(known.by_channel, edit.coefficients(known.shape[-1])))
+            yield outputs.reshape(-1, *self.spec.shape), scores.reshape(-1, *self.spec.shape)
 
     def _products(self, tensor: Any, inputs: Array, cotangents: Array) -> Array:
         """Return vector-Jacobian products with respect to a tensor, ``(N, T, ...)``."""

@@ -13,6 +13,7 @@ from PIL import Image
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
+from picasso.models.edits import Edit
 from picasso.models.info import Capability, Layer
 from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
@@ -167,6 +168,10 @@ class GraphModel(Model):
     def batch_features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
         """Return the feature maps of one batch, and the gradients of T functions there, by one forward pass."""
         return self._graph.features(inputs, cotangents, layer)
+
+    def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
+        """Return the outputs and the scores of one batch for each edit of a layer."""
+        return self._graph.edits(inputs, layer, edits)
 
     def token_grid(self) -> TokenGrid:
         """Return the grid of the tokens between which there is attention."""
