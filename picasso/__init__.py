@@ -1,8 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
-``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.audit_model`` and ``picasso.mend_model``
-serve notebooks; ``picasso.create_app`` makes the web application. Names are imported when first used, so that the
-command line answers at once.
+``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.channel_card``, ``picasso.audit_model`` and
+``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes the web application. Names are imported when first
+used, so that the command line answers at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from picasso.explanation.pipeline import explain
     from picasso.explanation.result import Result
     from picasso.explanation.widget import widget
+    from picasso.inside.card import ChannelCard
+    from picasso.inside.channel import channel_card
     from picasso.mending.start import mend_model
     from picasso.models.loading import load_model
     from picasso.visualizations.panel import Panel
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
 __version__ = "1.0.0rc1"
 __all__ = [
+    "ChannelCard",
     "Panel",
     "Result",
     "__version__",
     "audit_model",
+    "channel_card",
     "create_app",
     "explain",
     "load_model",
@@ -34,6 +38,8 @@ __all__ = [
 
 HOMES = {
     "audit_model": "picasso.audit.start",
+    "channel_card": "picasso.inside.channel",
+    "ChannelCard": "picasso.inside.card",
     "create_app": "picasso.web.app",
     "explain": "picasso.explanation.pipeline",
     "Panel": "picasso.visualizations.panel",

@@ -277,6 +277,51 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 
 
 @main.command()
+@click.option("--layer", help="Layer with feature maps; default: the last one before the head.")
+@click.option("--channel", type=click.IntRange(0), required=True, help="Index of the channel, from 0.")
+@click.option("--folder", type=Path, required=True, help="Folder of images to look at.")
+@click.option("--scale", type=float, help="Factor of the channel; default: 0, which switches it off.")
+@click.option("--value", type=float, help="Value of the channel everywhere, instead of a factor.")
+@click.option("--out", type=Path, default=Path("picasso-card"), show_default=True, help="Output folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@configured
+def inside(
+    settings: Settings,
+    layer: str | None,
+    channel: int,
+    folder: Path,
+    scale: float | None,
+    value: float | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Show what a channel of a layer responds to, and what happens without it.
+
+    Finds the images of FOLDER in which it is largest, and counts the predictions that change if it is switched off.
+    """
+    import json
+
+    from picasso import models
+    from picasso.inside.channel import channel_card
+
+    with loading_in_time():
+        model = models.load_configured(settings)
+    with progress_bar("looking") as progress:
+        card = channel_card(model, layer, channel, folder, scale=scale, value=value, progress=progress)
+    folder = free_folder(out.parent, out.name)
+    card.save(folder)
+    if as_json:
+        click.echo(json.dumps(card.as_dict(), indent=1))
+    else:
+        for line in (*card.sentences(), f"-> {folder}"):
+            click.echo(line)
+    for message in card.unreadable:
+        click.secho(f"picasso: {message}", fg="red", err=True)
+    if card.unreadable:
+        sys.exit(2)
+
+
+@main.command()
 @click.argument("folder", type=Path)
 @click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Output folder.")
 @BUDGET

@@ -1,0 +1,180 @@
+"""The card of a channel, as data, in words and as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from picasso import fileio
+from picasso.errors import BadRequest
+from picasso.models import Edit
+from picasso.models.info import Layer
+
+# The side of an exemplar in a sheet, and the distance of two, in pixels.
+SIDE, GAP = 160, 6
+
+
+@dataclass(frozen=True)
+class Change:
+    """Images whose answer changes without the channel.
+
+    Attributes:
+        before: the name of the predicted class.
+        after: that without the channel.
+        images: how many images have this change.
+        among: how many images are predicted as ``before``.
+    """
+
+    before: str
+    after: str
+    images: int
+    among: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An exemplar as people see it.
+
+    Attributes:
+        image: the name of the image.
+        value: the value of the channel, or its relevance.
+        box: the part of the image that it depends on: left, top, right, bottom in pixels of the model's view.
+        prediction: what the model predicts for the image.
+        crop: that part of the image.
+    """
+
+    image: str
+    value: float
+    box: tuple[int, int, int, int]
+    prediction: str
+    crop: Image.Image
+
+
+@dataclass(frozen=True)
+class ChannelCard:
+    """What a channel responds to, and what happens without it.
+
+    Attributes:
+        layer: the layer.
+        channel: the index of the channel.
+        images: how many images were looked at.
+        mean: the mean value of the channel.
+        by_activation: the images in which its value is largest.
+        by_relevance: the images in which its value times the gradient of the score of the predicted class is largest.
+        edit: the change of the channel.
+        changes: the answers that change, the most frequent first; empty for models that are no classifiers.
+        shift: the mean change of the score of the predicted class; for other models, the mean absolute change of the
+            scores.
+        unreadable: a sentence for each image that could not be read.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load(channels=3)
+        >>> card = picasso.channel_card(model, None, 2, np.full((1, 8, 8, 3), 140, np.uint8))
+        >>> [(one.before, one.after, one.images) for one in card.changes]
+        [('bright', 'dark', 1)]
+    """
+
+    layer: Layer
+    channel: int
+    images: int
+    mean: float
+    by_activation: tuple[Shown, ...]
+    by_relevance: tuple[Shown, ...]
+    edit: Edit
+    changes: tuple[Change, ...]
+    shift: float
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def edited(self) -> str:
+        """What was done to the channel, such as "without channel 3"."""
+        if self.edit.scale == 0:
+            return f"without channel {self.channel}"
+        if self.edit.scale is not None:
+            return f"with channel {self.channel} multiplied by {self.edit.scale:g}"
+        return f"with channel {self.channel} set to {self.edit.value}"
+
+    def sentences(self) -> list[str]:
+        """Return the card in words."""
+        height, width, channels = self.layer.shape
+        about = f"Channel {self.channel} of {channels} of layer {self.layer.name} ({height} x {width} cells)"
+        lines = [f"{about}, mean value {self.mean:.3g} in {counted(self.images, 'image')}."]
+        if self.by_activation:
+            best = ", ".join(f"{one.image} ({one.value:.3g})" for one in self.by_activation[:3])
+            lines.append(f"Its value is largest in {best}.")
+        else:
+            lines.append("It is 0 or less in all images.")
+        changed = sum(one.images for one in self.changes)
+        start = self.edited[0].upper() + self.edited[1:]
+        lines.append(f"{start}, the score changes by {self.shift:+.3g} on average.")
+        for one in self.changes:
+            share = f"{one.images / one.among:.0%} of {counted(one.among, 'image')}"
+            lines.append(f"{start}, {share} predicted as {one.before} become {one.after}.")
+        if not changed:
+            lines.append(f"{start}, no answer changes.")
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the card as JSON-ready values."""
+
+        def listed(shown: Sequence[Shown]) -> list[dict[str, Any]]:
+            return [
+                {"image": one.image, "value": one.value, "box": list(one.box), "prediction": one.prediction}
+                for one in shown
+            ]
+
+        return {
+            "layer": self.layer.name,
+            "shape": list(self.layer.shape),
+            "receptive_field": self.layer.receptive_field and list(self.layer.receptive_field),
+            "channel": self.channel,
+            "images": self.images,
+            "mean": self.mean,
+            "by_activation": listed(self.by_activation),
+            "by_relevance": listed(self.by_relevance),
+            "edit": {"scale": self.edit.scale, "value": self.edit.value},
+            "changes": [vars(one) for one in self.changes],
+            "shift": self.shift,
+            "unreadable": list(self.unreadable),
+        }
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``card.json``, and the exemplars as ``by-activation.png`` and ``by-relevance.png``, to a new folder.
+
+        Raises:
+            BadRequest: the folder exists.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise BadRequest(f"{folder} exists already. Choose another folder.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with fileio.whole_folder(folder) as draft:
+            (draft / "card.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+            for name, shown in (("by-activation", self.by_activation), ("by-relevance", self.by_relevance)):
+                if shown:
+                    sheet([one.crop for one in shown]).save(draft / f"{name}.png")
+
+
+def sheet(crops: Sequence[Image.Image]) -> Image.Image:
+    """Return images side by side, enlarged or reduced to one size."""
+    found = Image.new("RGB", (len(crops) * (SIDE + GAP) - GAP, SIDE), "white")
+    for number, crop in enumerate(crops):
+        share = SIDE / max(crop.size)
+        size = max(1, round(crop.width * share)), max(1, round(crop.height * share))
+        method = Image.Resampling.NEAREST if share > 1 else Image.Resampling.LANCZOS
+        found.paste(crop.resize(size, method), (number * (SIDE + GAP), 0))
+    return found
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,208 @@
+"""Cards of channels: planted detectors in a Keras model, and models in plain NumPy whose channels are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import picasso
+from picasso.cli.command import main
+from picasso.errors import BadRequest, ModelError
+from picasso.examples.brightness import BrightnessModel
+from picasso.inside import channel
+from picasso.inside.channel import channel_card
+from picasso.models.base import Model
+from tests.conftest import FAKES, noise_image
+from tests.fakes import BlackBoxModel, LinearModel, RegressorModel, SegmenterModel
+
+
+@pytest.fixture
+def colours() -> BrightnessModel:
+    """A model whose channels are red, green and blue, and whose logits are multiples of the mean brightness."""
+    model = BrightnessModel()
+    model.load(channels=3)
+    return model
+
+
+def spots(*spots: tuple[int, int, tuple[int, int, int]]) -> np.ndarray:
+    """Images of 8 x 8 pixels, each black except one."""
+    images = np.zeros((len(spots), 8, 8, 3), np.uint8)
+    for image, (row, column, colour) in zip(images, spots, strict=True):
+        image[row, column] = colour
+    return images
+
+
+def test_exemplars_are_the_images_with_the_largest_values(colours: BrightnessModel) -> None:
+    images = spots((1, 2, (100, 0, 0)), (4, 5, (255, 0, 0)), (6, 6, (0, 255, 255)), (7, 0, (200, 0, 0)))
+    card = channel_card(colours, "input", 0, images, exemplars=2)
+    assert [(one.image, one.box) for one in card.by_activation] == [
+        ("image 2", (5, 4, 6, 5)),
+        ("image 4", (0, 7, 1, 8)),
+    ]
+    assert [one.value for one in card.by_activation] == pytest.approx([1, 200 / 255])
+    assert [one.prediction for one in card.by_activation] == ["dark", "dark"]
+    assert np.asarray(card.by_activation[0].crop).tolist() == [[[255, 0, 0]]]
+    assert card.images == 4
+    assert card.mean == pytest.approx((100 + 255 + 200) / 255 / (4 * 64))
+
+
+def test_relevance_is_the_value_times_the_gradient(colours: BrightnessModel) -> None:
+    # The logit of "dark" falls with the brightness, so only images that are predicted as "bright" have relevance.
+    images = np.concatenate([np.full((1, 8, 8, 3), 220, np.uint8), spots((0, 0, (255, 0, 0)))])
+    images[0, 3, 4] = 255
+    card = channel_card(colours, None, 0, images)
+    assert [one.image for one in card.by_relevance] == ["image 1"]
+    assert card.by_relevance[0].box == (4, 3, 5, 4)
+    inputs = colours.inputs_of([Image.fromarray(images[0])])
+    gradient = colours.feature_gradients(inputs, [1])[0, 3, 4, 0]
+    assert card.by_relevance[0].value == pytest.approx(float(gradient), rel=1e-6)
+
+
+def test_changed_answers_are_counted(colours: BrightnessModel) -> None:
+    images = np.stack([np.full((8, 8, 3), value, np.uint8) for value in (100, 140, 180, 250)])
+    card = channel_card(colours, None, 0, images)
+    # Without red, the mean brightness is two thirds: of 140 and 180 it is below one half, of 250 above.
+    assert [vars(one) for one in card.changes] == [{"before": "bright", "after": "dark", "images": 2, "among": 3}]
+    assert "Without channel 0, 67% of 3 images predicted as bright become dark." in card.sentences()
+    same = channel_card(colours, None, 0, images, scale=1)
+    assert same.changes == ()
+    assert same.shift == 0
+    assert same.sentences()[-1] == "With channel 0 multiplied by 1, no answer changes."
+    inputs = colours.inputs_of([Image.fromarray(image) for image in images])
+    best = colours.predict(inputs).argmax(axis=1)
+    red = inputs.copy()
+    red[..., 0] = 0.25
+    expected = (colours.logits(red) - colours.logits(inputs))[np.arange(4), best].mean()
+    changed = channel_card(colours, None, 0, images, value=0.25)
+    assert changed.shift == pytest.approx(float(expected), rel=1e-6)
+    assert changed.edited == "with channel 0 set to 0.25"
+
+
+def test_batches_do_not_matter(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [noise_image(seed) for seed in range(7)]
+    whole = channel_card(linear, None, 1, images, exemplars=3)
+    monkeypatch.setattr(Model, "batch_size", 2)
+    parts = channel_card(linear, None, 1, images, exemplars=3)
+    assert parts.as_dict() == {
+        **whole.as_dict(),
+        "mean": pytest.approx(whole.mean),
+        "shift": pytest.approx(whole.shift),
+    }
+
+
+@pytest.mark.parametrize("kind", [RegressorModel, SegmenterModel])
+def test_models_that_are_no_classifiers(kind: type[Any]) -> None:
+    model = kind()
+    model.load()
+    if kind is SegmenterModel:
+        with pytest.raises(ModelError, match="no feature maps"):
+            channel_card(model, None, 0, [noise_image()])
+        return
+    card = channel_card(model, None, 0, [noise_image(1), noise_image(2)])
+    inputs = model.inputs_of([noise_image(1), noise_image(2)])
+    without = inputs * np.array([0, 1, 1], np.float32)
+    assert card.shift == pytest.approx(float(np.abs(model.logits(without) - model.logits(inputs)).mean()), rel=1e-5)
+    assert card.by_relevance == ()
+    assert card.changes == ()
+
+
+def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> None:
+    image = [noise_image()]
+    with pytest.raises(ModelError, match="has 3 channels, from 0 to 2"):
+        channel_card(linear, None, 3, image)
+    with pytest.raises(ModelError, match="layer"):
+        channel_card(linear, "conv7", 0, image)
+    with pytest.raises(ModelError, match="needs either scale, a factor, or value"):
+        channel_card(linear, None, 0, image, scale=1, value=2)
+    with pytest.raises(BadRequest, match="There are no images"):
+        channel_card(linear, None, 0, [])
+    black_box = BlackBoxModel()
+    black_box.load()
+    with pytest.raises(ModelError, match="no feature maps, so it has no channels"):
+        channel_card(black_box, None, 0, image)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(ModelError, match="None of the 1 images can be read"):
+        channel_card(linear, None, 0, broken)
+    (card, messages) = (found := channel_card(linear, None, 0, [broken, *image])), found.unreadable
+    assert card.images == 1
+    assert len(messages) == 1
+    assert "broken.png" in messages[0]
+
+
+def test_dead_channels_have_no_exemplars(colours: BrightnessModel) -> None:
+    card = channel_card(colours, None, 0, np.zeros((2, 8, 8, 3), np.uint8))
+    assert card.by_activation == card.by_relevance == ()
+    assert "It is 0 or less in all images." in card.sentences()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(f'MODEL_CLS_PATH = "{FAKES}"\nMODEL_CLS_NAME = "LinearModel"\n')
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed in range(3):
+        noise_image(seed).save(folder / f"{seed}.png")
+    asked = ["inside", "--config", str(config), "--folder", str(folder), "--out", str(tmp_path / "card")]
+    printed = CliRunner().invoke(main, [*asked, "--channel", "2"])
+    assert printed.exit_code == 0, printed.output
+    model = LinearModel()
+    model.load()
+    card = channel_card(model, None, 2, folder)
+    assert printed.stdout.splitlines() == [*card.sentences(), f"-> {tmp_path / 'card'}"]
+    stored = json.loads((tmp_path / "card" / "card.json").read_text())
+    assert stored == json.loads(json.dumps(card.as_dict()))
+    with Image.open(tmp_path / "card" / "by-activation.png") as sheet:
+        assert sheet.height == 160
+    again = CliRunner().invoke(main, [*asked, "--channel", "2", "--json", "--scale", "0.5"])
+    assert json.loads(again.stdout)["edit"] == {"scale": 0.5, "value": None}
+    assert (tmp_path / "card-1" / "card.json").exists()
+    (folder / "broken.png").write_bytes(b"no image")
+    partly = CliRunner().invoke(main, [*asked, "--channel", "2"])
+    assert partly.exit_code == 2
+    assert "broken.png" in partly.stderr
+    with pytest.raises(BadRequest, match="exists already"):
+        card.save(tmp_path / "card")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_planted_detector_is_found() -> None:
+    """Channel 1 of 3 responds to stripes at 45 degrees, and the second class to channel 1 alone."""
+    keras = pytest.importorskip("keras")
+    side, window = 24, 7
+    rows, columns = np.mgrid[:window, :window]
+    stripes = np.sign(np.sin(2 * np.pi * (rows + columns + 0.5) / 4))
+    stripes -= stripes.mean()
+    random = np.random.default_rng(0)
+    kernel = random.normal(0, 0.01, (window, window, 1, 3))
+    kernel[..., 0, 1] = stripes
+    inputs = keras.Input((side, side, 1))
+    maps = keras.layers.Conv2D(3, window, activation="relu", padding="same", name="detectors")(inputs)
+    outputs = keras.layers.Dense(2, activation="softmax", name="head")(keras.layers.GlobalMaxPooling2D()(maps))
+    network = keras.Model(inputs, outputs)
+    network.get_layer("detectors").set_weights([kernel, np.zeros(3)])
+    network.get_layer("head").set_weights([np.array([[0, 0], [0, 4], [0, 0]]), np.array([0.0, -20.0])])
+    model = picasso.load_model(network, preprocess="0..1")
+    images, places = [], []
+    for number in range(30):
+        pixels = random.uniform(0.4, 0.6, (side, side))
+        top, left = random.integers(0, side - window, 2)
+        if number < 12:
+            pixels[top : top + window, left : left + window] = 0.5 + 0.4 * stripes / np.abs(stripes).max()
+        images.append(Image.fromarray((255 * pixels).round().astype(np.uint8)))
+        places.append((top, left))
+    card = channel_card(model, "detectors", 1, images)
+    shown = [int(one.image.removeprefix("image ")) - 1 for one in card.by_activation]
+    assert len(shown) == channel.EXEMPLARS
+    assert set(shown) <= set(range(12))
+    for index, one in zip(shown, card.by_activation, strict=True):
+        top, left = places[index]
+        assert one.box == (left, top, left + window, top + window)
+    assert [(one.after, one.images, one.among) for one in card.changes] == [("0", 12, 12)]
+    assert channel_card(model, "detectors", 0, images).changes == ()
