@@ -484,7 +484,8 @@ class Model(Framework):
         """Return the outputs and the scores of a batch for each of many edits, one after the other.
 
         Each edit is made alone. What comes before the layer is computed once for consecutive edits of the same layer;
-        what follows is computed exactly for each, also by models with fast arithmetic.
+        what follows is computed exactly for each, also by models with fast arithmetic. If it needs only the layer,
+        it is computed for several edits at once.
 
         Args:
             inputs: at most :attr:`batch_size` inputs, ``(n, H, W, C)``.
@@ -510,7 +511,8 @@ class Model(Framework):
         count = len(inputs)
         if count > self.batch_size:
             raise ModelError(f"edits() of the model takes at most {self.batch_size} inputs at once, not {count}.")
-        inputs = fill_up(inputs, self.fixed_batch) if self.fixed_batch else inputs
+        # One image at least: operations of TensorFlow may give wrong shapes for none.
+        inputs = fill_up(inputs, self.fixed_batch or 1)
         known = [replace(edit, layer=self.layer(edit.layer)) for edit in edits]
         channels = {layer.name: layer.shape[-1] for layer in self.layers()}
         for edit in known:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from picasso import explain
 from picasso.examples import mnist
-from picasso.models import load_model
+from picasso.models import Edit, load_model
 from picasso.models.base import Model
 from picasso.models.info import Capability
 
@@ -46,6 +46,28 @@ def test_methods_of_tokens(example: Model, name: str) -> None:
     (result,) = explain(example, SAMPLES[12], name)
     assert {panel.array.shape for panel in result.panels} == {(7, 7)}
     assert not result.panels[0].flat
+
+
+def test_channels_of_the_class_token_are_edited_too(example: Model) -> None:
+    """Behind the last block, only the class token is read: what is edited there has an effect."""
+    from picasso.models.tf.runtime import keras
+
+    network = keras.models.load_model(FOLDER / "data" / "vit.keras")
+    inputs = example.preprocess([Image.open(file) for file in SAMPLES[:4]])
+    # The default layer is a normalization, around which there is a skip connection.
+    layer = network.get_layer(example.layer(None))
+    before = keras.Model(network.input, [layer.output, layer.input])
+    rest = keras.Model([layer.output, layer.input], network.output)
+    tokens, around = before(inputs)
+    edits = [Edit(None, [3, 7], scale=0), Edit(None, [0], value=2)]
+    for edit, found in zip(edits, example.edits(inputs, edits), strict=True):
+        truth = rest([edit.changed(tokens.numpy()), around.numpy()]).numpy()
+        np.testing.assert_allclose(found.outputs, truth, rtol=0, atol=1e-6)
+    last = example.layers()[-1]
+    assert last.name != example.layer(None)
+    switched_off = example.edited(inputs, Edit(last.name, range(last.shape[2]), scale=0))
+    assert np.ptp(switched_off, axis=0).max() < 1e-6
+    assert np.ptp(example.predict(inputs), axis=0).max() > 0.1
 
 
 def test_deleting_the_warmest_patches_matters_more(example: Model) -> None:

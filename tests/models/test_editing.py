@@ -296,6 +296,26 @@ def test_the_part_before_the_layer_is_computed_once(monkeypatch: pytest.MonkeyPa
     assert len(made) == 2
 
 
+def test_many_edits_share_batches_if_the_rest_needs_only_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+    rest = Editing.rest
+
+    def counted(self: Editing, before: Any, edits: Any) -> Any:
+        sizes.append((len(before.value), len(edits)))
+        return rest(self, before, edits)
+
+    monkeypatch.setattr(Editing, "rest", counted)
+    network, model = plain(residual), KerasModel()
+    model.load(model=network)
+    monkeypatch.setattr(KerasModel, "batch_size", 7)
+    for name, expected_sizes in (("last", [(3, 2), (3, 2), (3, 1)]), ("inner", [(3, 1)] * 5)):
+        sizes.clear()
+        edits = [Edit(name, [index], value=1 + index) for index in range(5)]
+        for edit, found in zip(edits, model.edits(IMAGES, edits), strict=True):
+            np.testing.assert_allclose(found.outputs, expected(residual, network, edit, -1), rtol=0, atol=TOLERANCE)
+        assert sizes == expected_sizes
+
+
 def test_branches_of_tensorflow_1_are_computed_again() -> None:
     tensors: dict[str, Any] = {}
 
@@ -311,7 +331,7 @@ def test_branches_of_tensorflow_1_are_computed_again() -> None:
     cutter = Cutter(tf1.wrap_function(build, []))
     editing = Editing(cutter.cut, tensors["images"], [tensors["answer"]], tensors["layer"])
     edit = Edit("layer", [2], value=3)
-    (found,) = editing.rest(editing.before(tf.constant(IMAGES)), *edit.coefficients(3))
+    ((found,),) = editing.answers(tf.constant(IMAGES), [edit.coefficients(3)], 8)
     truth = (edit.changed(np.maximum(IMAGES - 0.5, 0)) * IMAGES).mean((1, 2))
     np.testing.assert_allclose(found, truth, rtol=0, atol=TOLERANCE)
 
@@ -337,5 +357,6 @@ def test_a_fixed_batch_size_and_many_inputs() -> None:
         model: Model = KerasModel()
         model.load(model=network)
         answers.append(model.edited(IMAGES, Edit("first", [1, 4], scale=3)))
+        assert model.edited(IMAGES[:0], Edit("first", [0], scale=0)).shape == (0, CLASSES)
     assert answers[0].shape == (3, CLASSES)
     np.testing.assert_allclose(answers[0], answers[1], rtol=0, atol=TOLERANCE)

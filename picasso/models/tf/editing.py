@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from picasso.models.arrays import Array
 from picasso.models.tf.backward import CONTROL, drawn, following, ordered
 from picasso.models.tf.runtime import tf
+
+#: The factor and the offset of each channel of a layer, in shapes that broadcast to its output.
+Coefficients = tuple[Array, Array]
 
 
 class Before(NamedTuple):
@@ -36,6 +41,8 @@ class Editing:
         self, cut: Callable[[Sequence[Any], Sequence[Any]], Any], inputs: Any, answers: Sequence[Any], tensor: Any
     ) -> None:
         kept = others(inputs, answers, tensor)
+        # Values that are kept may have other axes than images, so that they can't be repeated.
+        self._repeatable = not kept and tensor.shape[0] is None
         self._before, self._rest = cut([inputs], [tensor, *kept]), cut([tensor, *kept], answers)
 
     def before(self, fed: Any) -> Before:
@@ -43,16 +50,34 @@ class Editing:
         value, *kept = self._before(fed)
         return Before(value, kept)
 
-    def rest(self, before: Before, factors: Array, offsets: Array) -> list[Array]:
-        """Return the outputs and the scores if the layer's output is ``output * factors + offsets``.
+    def answers(self, fed: Any, edits: Sequence[Coefficients], together: int) -> Iterator[list[Array]]:
+        """Yield the outputs and the scores of a batch for each edit; the part up to the layer is computed once.
 
         Args:
-            before: the result of :meth:`before`.
-            factors: the factor of each channel, in a shape that broadcasts to the output.
-            offsets: the offset of each channel, in the same shape.
+            fed: the batch ``(n, H, W, C)``, a tensor.
+            edits: the factors and the offsets of each edit.
+            together: the maximum number of edits of which the rest is computed together, if it needs only the layer.
         """
-        dtype = before.value.dtype
-        changed = before.value * tf.constant(factors, dtype) + tf.constant(offsets, dtype)
+        before, size = self.before(fed), max(1, together) if self._repeatable else 1
+        for start in range(0, len(edits), size):
+            some = edits[start : start + size]
+            found = [one.reshape(len(some), len(fed), *one.shape[1:]) for one in self.rest(before, some)]
+            yield from map(list, zip(*found, strict=True))
+
+    def rest(self, before: Before, edits: Sequence[Coefficients]) -> list[Array]:
+        """Return the outputs and the scores of n images for each of E edits, ``(E * n, ...)``.
+
+        Args:
+            before: the result of :meth:`before` for n images.
+            edits: the factors and the offsets of E edits, in shapes that broadcast to the layer's output: it becomes
+                ``output * factors + offsets``.
+        """
+        value, rank = before.value, before.value.shape.rank
+        factors, offsets = (
+            tf.constant(np.stack([one.reshape((1,) * (rank - one.ndim) + one.shape) for one in ones]), value.dtype)
+            for ones in zip(*edits, strict=True)
+        )
+        changed = tf.reshape(value * factors + offsets, [-1, *value.shape[1:]])
         return [tensor.numpy() for tensor in self._rest(changed, *before.kept)]
 
 

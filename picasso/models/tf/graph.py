@@ -246,15 +246,23 @@ class Graph:
         maps = self._layers[layer].maps
         return maps(values.numpy()), (maps(one) for one in gradients)
 
-    def edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
-        """Yield the outputs and the scores, both exact, for each edit of a layer, ``(N, *spec.shape)``."""
+    def edits(self, inputs: Array, layer: str, edits: Sequence[Edit], together: int) -> Iterator[tuple[Array, Array]]:
+        """Yield the outputs and the scores, both exact, for each edit of a layer, ``(N, *spec.shape)``.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            layer: the name of the layer.
+            edits: the edits.
+            together: the maximum number of edits to compute together.
+        """
         if layer not in self._editing:
             self._editing[layer] = Editing(self._cut, self._input, self._folded_answers, self._tensors[layer])
-        editing, known = self._editing[layer], self._layers[layer]
-        before = editing.before(self.fed(inputs))
-        for edit in edits:
-            outputs, scores = editing.rest(before, *map(known.by_channel, edit.coefficients(known.shape[-1])))
-            yield outputs.reshape(-1, *self.spec.shape), scores.reshape(-1, *self.spec.shape)
+        known = self._layers[layer]
+        found = (edit.coefficients(known.shape[-1]) for edit in edits)
+        changes = [(known.by_channel(factors), known.by_channel(offsets)) for factors, offsets in found]
+        for answers in self._editing[layer].answers(self.fed(inputs), changes, together):
+            read, scores = (one.reshape(-1, *self.spec.shape) for one in answers)
+            yield read, scores
 
     def _products(self, tensor: Any, inputs: Array, cotangents: Array) -> Array:
         """Return vector-Jacobian products with respect to a tensor, ``(N, T, ...)``."""

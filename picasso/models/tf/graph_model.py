@@ -171,7 +171,7 @@ class GraphModel(Model):
 
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each edit of a layer."""
-        return self._graph.edits(inputs, layer, edits)
+        return self._graph.edits(inputs, layer, edits, self.batch_size // len(inputs))
 
     def token_grid(self) -> TokenGrid:
         """Return the grid of the tokens between which there is attention."""
