@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from picasso.errors import StorageFull
+from picasso.errors import ConfigurationError, StorageFull
 
 try:
     import fcntl
@@ -59,6 +59,15 @@ def room_on_disk() -> Iterator[None]:
         if is_full(error):
             raise StorageFull("The server's disk is full. Nothing was stored.") from error
         raise
+
+
+def read_document(file: Path) -> dict[str, Any]:
+    """Return the object in a file of JSON, or an empty one if it holds none: a file that anything may have written."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write_json(file: Path, document: Any) -> None:
@@ -161,12 +170,22 @@ def own_folder(parent: Path | None) -> tuple[Path, IO[bytes]]:
 
     Returns:
         The folder, which the caller deletes, and the lock on it.
+
+    Raises:
+        ConfigurationError: no folder can be made there.
     """
-    if parent:
-        parent.mkdir(parents=True, exist_ok=True)
-    remove_orphans(parent or Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    return folder, claim(folder / CLAIM)
+    try:
+        if parent:
+            parent.mkdir(parents=True, exist_ok=True)
+        remove_orphans(parent or Path(tempfile.gettempdir()))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        return folder, claim(folder / CLAIM)
+    except OSError as error:
+        place = parent or tempfile.gettempdir()
+        raise ConfigurationError(
+            f"No folder for temporary files can be made in {place}: {error.strerror}. Choose a folder to which you can "
+            "write and whose disk has space, in WORK_DIR or, for the engine folder:PATH, in ENGINE."
+        ) from error
 
 
 def remove_orphans(parent: Path) -> None:

@@ -121,8 +121,8 @@ def configured(command: Command) -> Command:
         if preprocess and preprocess.partition(":")[0].endswith(".py"):
             preprocess = str(Path(preprocess).resolve())
         engine: str | None = options.pop("engine", None)
-        if engine and engine.startswith("folder:"):
-            engine = f"folder:{Path(engine.partition(':')[2]).resolve()}"
+        if engine and (place := engine.removeprefix("folder:")) not in ("", engine):
+            engine = f"folder:{Path(place).resolve()}"
         # Only some commands take several models.
         models: tuple[Path, ...] = options.pop("models", ())
         compare: tuple[str, ...] | None = options.pop("compare", None)

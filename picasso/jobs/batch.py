@@ -130,10 +130,13 @@ class Batch:
         # Both look at the files of all pairs, of which there may be thousands.
         show = Every(REPORT_SECONDS, lambda: report(audit.progress().fraction))
         save = Every(SAVE_SECONDS, lambda: copy_newer(audit.trials, keep))
-        for _ in self.computed(audit, [Task(audit.folder, "pair", number) for number in range(count)]):
-            show()
-            save()
-        copy_newer(audit.trials, keep)
+        try:
+            for _ in self.computed(audit, [Task(audit.folder, "pair", number) for number in range(count)]):
+                show()
+                save()
+        finally:
+            # Also what was computed since, if the command is interrupted.
+            copy_newer(audit.trials, keep)
         return audit.computed_of()
 
     def computed(self, job: Run | Audit, tasks: Sequence[Task]) -> Iterator[None]:

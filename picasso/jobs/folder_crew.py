@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from picasso import fileio
-from picasso.errors import PicassoError, RunError, WorkerCrashed, WorkerDied, error_from, reason
+from picasso.errors import ConfigurationError, PicassoError, RunError, WorkerCrashed, WorkerDied, error_from, reason
 from picasso.jobs.agreement import Shared, facts
 from picasso.jobs.task_folder import BEAT_SECONDS, NAME, Every, Life, Offer, Outcome, TaskFolder, names
 from picasso.jobs.task_folder import touched as touch
@@ -71,7 +70,14 @@ class FolderCrew:
         self.place = TaskFolder(shared.folder / NAME)
         limits = [None if math.isinf(one) else one for one in (shared.limit, shared.stall)]
         self._offer = Offer(shared.configured, facts(shared.configured), self._card(), *limits)
-        self.place.create(self._offer)
+        try:
+            self.place.create(self._offer)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The engine can't keep tasks in {shared.folder.parent}: {reason(error)}. Make space on its disk, "
+                "or choose another folder.",
+                field="ENGINE",
+            ) from error
         self._numbers = itertools.count()
         self._posted: dict[str, Posted] = {}
         # The workers that live, and those that were refused, with the reason.
@@ -145,7 +151,7 @@ class FolderCrew:
             if name not in self._workers:
                 self._workers[name] = Life(file)
                 log.info("the worker %s is there", name)
-            why = fileio.read_json(file) or ""
+            why = self.place.refusal(name)
             if why and why != self._refused.get(name):
                 log.error("The worker %s was refused, because %s.", name, why)
             self._refused[name] = why

@@ -10,8 +10,10 @@ import logging
 import math
 import os
 import secrets
+import shlex
+import shutil
 import socket
-import tempfile
+import stat
 import threading
 import time
 from concurrent.futures import Future, wait
@@ -20,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from picasso.errors import NotFound, PicassoError, RunError, WorkerCrashed, document_of, reason
+from picasso import fileio
+from picasso.errors import BadRequest, NotFound, PicassoError, RunError, WorkerCrashed, document_of, reason
 from picasso.jobs.agreement import Refused, compare_facts, compare_models, facts
 from picasso.jobs.engine import LocalEngine
 from picasso.jobs.task_folder import BEAT_SECONDS, NAME, Every, Life, Offer, Outcome, TaskFolder, touched
@@ -83,11 +86,18 @@ class FolderWorker:
 
     Raises:
         NotFound: the folder does not exist.
+        BadRequest: everybody may exchange the folders in it.
     """
 
     def __init__(self, folder: Path, idle: float = math.inf) -> None:
         if not folder.is_dir():
             raise NotFound(f"There is no folder {folder}. Make it, or correct the path.")
+        if may_be_exchanged(folder):
+            raise BadRequest(
+                f"Everybody may rename what is in {folder}, and so give other tasks to this worker. Take the "
+                f"right away: chmod o-w {shlex.quote(str(folder))} or, to let others have servers there, chmod +t.",
+                field="folder",
+            )
         self._folder, self._idle = folder, idle
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._servers: dict[Path, Server] = {}
@@ -101,14 +111,15 @@ class FolderWorker:
 
     def run(self) -> None:
         """Compute tasks until :meth:`stop`, or until there have been none for too long."""
-        with tempfile.TemporaryDirectory(prefix="picasso-work-") as temporary:
-            self._temporary = Path(temporary)
-            try:
-                while not self._ending.is_set() and time.monotonic() - self._busy < self._idle:
-                    if not self._turn():
-                        self._ending.wait(LOOK_SECONDS)
-            finally:
-                self._leave()
+        self._temporary, lock = fileio.own_folder(None)
+        try:
+            while not self._ending.is_set() and time.monotonic() - self._busy < self._idle:
+                if not self._turn():
+                    self._ending.wait(LOOK_SECONDS)
+        finally:
+            self._leave()
+            lock.close()
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def stop(self) -> None:
         """Let :meth:`run` end soon; another worker continues its task."""
@@ -124,6 +135,7 @@ class FolderWorker:
         taken = server.place.take(self.name)
         if taken:
             self._compute(server, *taken)
+            self._busy = time.monotonic()
         return bool(taken)
 
     def _look(self) -> None:
@@ -144,7 +156,7 @@ class FolderWorker:
         if is_trusted(folder) and is_trusted(folder.parent):
             return True
         if folder not in self._foreign:
-            log.error("the tasks in %s are ignored: others own it or may write there", folder)
+            log.error("the tasks in %s are ignored: it is a link, or others own it or may write there", folder)
             self._foreign.add(folder)
         return False
 
@@ -232,7 +244,6 @@ class FolderWorker:
                 self._part()
                 return
         server.place.finish(name, self.name, outcome_of(future))
-        self._busy = time.monotonic()
 
     def _show(self) -> None:
         """Show the servers that this worker lives: that whose model it has, and those that refused it."""
@@ -266,9 +277,16 @@ def check_folder(place: TaskFolder) -> None:
 def is_trusted(folder: Path) -> bool:
     """Tell whether a folder belongs to the user of this process, and not everybody can write into it.
 
-    The offer in it names a settings file, which is code.
+    The offer in it names a settings file, which is code. A link isn't trusted, because its owner may change where it
+    leads after this was asked.
     """
     with suppress(OSError):
-        status = folder.stat()
-        return status.st_uid == os.getuid() and not status.st_mode & 0o002
+        status = folder.lstat()
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & stat.S_IWOTH
     return False
+
+
+def may_be_exchanged(folder: Path) -> bool:
+    """Tell whether everybody can rename the folders of others in this one, also after they were trusted."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX

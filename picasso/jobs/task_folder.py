@@ -14,7 +14,6 @@ compares times of files with a clock: a file shows life when its time changes.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -149,20 +148,27 @@ class TaskFolder:
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """Yield the tasks that have ended with their outcomes, and forget them."""
         for name in sorted(names(self._done)):
-            document = fileio.read_json(self._done / name)
-            (self._done / name).unlink(missing_ok=True)
-            if document is not None:
+            document = fileio.read_document(self._done / name)
+            with suppress(OSError):
+                (self._done / name).unlink()
+            # Other files, such as those of a disk that was full, are no outcomes.
+            with suppress(TypeError):
                 yield name, Outcome(**document)
+
+    def refusal(self, worker: str) -> str:
+        """Return why a worker was refused, or ""."""
+        with suppress(OSError, ValueError, RecursionError):
+            return str(fileio.read_json(self.workers / worker) or "")
+        return ""
 
     # ---- a worker -----------------------------------------------------------------------------------------
 
     def offer(self) -> Offer | None:
         """Return what the server has computed, or None if it is gone."""
         try:
-            document = fileio.read_json(self.offer_file)
-            return None if document is None else Offer(**document)
-        # Of another version, or on a disk that fails.
-        except (OSError, ValueError, TypeError):
+            return Offer(**fileio.read_document(self.offer_file))
+        # Gone, of another version, or on a disk that fails.
+        except TypeError:
             return None
 
     def take(self, worker: str) -> tuple[str, Task] | None:
@@ -172,8 +178,8 @@ class TaskFolder:
             with suppress(OSError):
                 (self._open / name).rename(lease)
             # Over NFS, a rename whose answer was lost is sent again and then fails, although it has succeeded.
-            with suppress(OSError):
-                document = json.loads(lease.read_text(encoding="utf-8"))
+            document = fileio.read_document(lease)
+            with suppress(KeyError, TypeError):
                 return name, Task(Path(document["folder"]), document["kind"], document["shard"])
         return None
 

@@ -55,7 +55,8 @@ def test_the_script_for_slurm_starts_a_worker_that_ends_with_term(server: Server
 
 def test_slurm_sends_a_signal_that_a_worker_understands() -> None:
     options = dict(line.removeprefix("#SBATCH --").split("=") for line in block("sh", "#SBATCH").splitlines()[1:8])
-    assert options["signal"] == "TERM@60"
+    # Without B:, the script gets none.
+    assert options["signal"] == "B:TERM@60"
     assert options["array"] == "1-4"
 
 

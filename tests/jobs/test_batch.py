@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from picasso.cli.command import main
 from picasso.errors import PicassoError, RunError, WorkerCrashed
 from picasso.jobs import batch
+from picasso.jobs.audit_job import Audit
 from picasso.jobs.batch import MAX_CRASHES, Batch, copy_newer
 from picasso.jobs.folder_worker import FolderWorker
 from picasso.jobs.run import Run
@@ -91,6 +92,22 @@ def test_an_audit_is_that_of_one_process(
     assert documents[0] == documents[1]
 
 
+def test_a_folder_in_which_nothing_can_be_made_is_refused(config: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        ended = run("audit", images, "--config", config, "--out", tmp_path / "out", "--engine", f"folder:{place}")
+        assert ended.exit_code == 2
+        assert f"No folder for temporary files can be made in {place}" in ended.output
+        assert "Traceback" not in ended.output
+
+
+def test_an_engine_needs_the_path_of_its_folder(config: Path, images: Path, tmp_path: Path) -> None:
+    ended = run("audit", images, "--config", config, "--out", tmp_path / "out", "--engine", "folder:")
+    assert ended.exit_code == 2
+    assert "must be" in ended.output
+    assert "'folder:'" in ended.output
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -105,6 +122,24 @@ def test_an_interrupted_audit_continues_with_its_trials(
     run(*asked, "--engine", "processes:1")
     assert contents(tmp_path / "out" / "trials") == first
     assert {file: file.stat().st_mtime_ns for file in times} == times
+
+
+def test_the_trials_of_an_interrupted_audit_are_kept(
+    config: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "SAVE_SECONDS", 1e6)
+    computed = Batch.computed
+
+    def interrupted(self: Batch, job: Audit, tasks: list[Task]) -> Iterator[None]:
+        for _ in computed(self, job, tasks):
+            yield
+            if list(job.trials.glob("*.json")):
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Batch, "computed", interrupted)
+    ended = run("audit", images, "--config", config, "--pairs", 0, "--out", tmp_path / "out", "--engine", "processes:1")
+    assert ended.exit_code == 130
+    assert contents(tmp_path / "out" / "trials")
 
 
 @KINDS

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from picasso.errors import NotFound, WorkerCrashed, WorkerDied
+from picasso.errors import BadRequest, NotFound, WorkerCrashed, WorkerDied
 from picasso.jobs import agreement, folder_crew, folder_worker, task_folder, worker
 from picasso.jobs.agreement import Shared
 from picasso.jobs.folder_crew import FolderCrew
@@ -270,6 +270,48 @@ def test_folders_of_another_user_are_not_trusted(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     assert not folder_worker.is_trusted(tmp_path)
     assert not folder_worker.is_trusted(tmp_path / "none")
+
+
+def test_links_are_not_trusted(server: Server, tmp_path: Path) -> None:
+    # Who owns the link could let it lead to a folder of his own later.
+    (tmp_path / "link").symlink_to(server.folder)
+    assert folder_worker.is_trusted(server.folder)
+    assert not folder_worker.is_trusted(tmp_path / "link")
+    server.start()
+    made = FolderWorker(tmp_path)
+    made._look()
+    assert list(made._servers) == [server.folder / "tasks"]
+
+
+def test_a_folder_in_which_everybody_may_rename_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(BadRequest, match="Everybody may rename what is in"):
+        FolderWorker(tmp_path)
+    tmp_path.chmod(0o1777)
+    FolderWorker(tmp_path)
+
+
+def test_the_time_without_a_task_begins_when_a_server_is_gone(
+    server: Server, start: Callable[[], FolderWorker]
+) -> None:
+    server.start()
+    made, run = start(), server.run("first", "Slow", Steps=100_000)
+    server.tasks.add(Task(run.folder))
+    until(lambda: run.state()["fraction"] > 0)
+    made._busy = -math.inf
+    server.close()
+    until(lambda: made._busy > 0)
+
+
+def test_other_files_among_the_tasks_are_ignored(server: Server, start: Callable[[], FolderWorker]) -> None:
+    place, run = server.start().place, server.run("first")
+    for folder in ("open", "taken", "done", "workers"):
+        for name, text in (("!", ""), ("!!", "[" * 100_000), ("!!!", '{"a": 1}')):
+            (place.folder / folder / name).write_text(text)
+        (place.folder / folder / "!folder").mkdir()
+    start()
+    server.tasks.add(Task(run.folder)).result(timeout=60)
+    assert run.state()["state"] == "finished"
 
 
 def test_a_worker_without_tasks_ends(tmp_path: Path) -> None:
