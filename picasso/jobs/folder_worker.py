@@ -243,7 +243,12 @@ class FolderWorker:
                 log.warning("the server is gone")
                 self._part()
                 return
-        server.place.finish(name, self.name, outcome_of(future))
+        outcome = outcome_of(future)
+        # Slurm, among others, sends TERM to all processes at once, so that of the model may end first.
+        if outcome.crashed and self._ending.wait(LOOK_SECONDS):
+            server.place.give_back(name, self.name)
+        else:
+            server.place.finish(name, self.name, outcome)
 
     def _show(self) -> None:
         """Show the servers that this worker lives: that whose model it has, and those that refused it."""

@@ -94,7 +94,8 @@ def command(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     """Start a worker as a user does."""
     paths = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
     arguments = [sys.executable, "-m", "picasso", "work", str(folder), *options]
-    return subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def other_version(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -154,12 +155,19 @@ def test_a_refused_worker_is_asked_again(
     until(lambda: crew.health() == "ready", 30)
 
 
-def test_a_worker_ends_when_it_is_told_to_and_gives_its_task_back(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_worker_ends_when_it_is_told_to_and_gives_its_task_back(
+    server: Server, tmp_path: Path, everybody: bool
+) -> None:
     crew, run = server.start(), server.run("first", "Slow", Steps=100_000)
     first = command(tmp_path)
     future = server.tasks.add(Task(run.folder))
     until(lambda: run.state()["fraction"] > 0)
-    first.send_signal(signal.SIGTERM)
+    if everybody:
+        # As scancel does: also the process of the model gets it.
+        os.killpg(first.pid, signal.SIGTERM)
+    else:
+        first.send_signal(signal.SIGTERM)
     assert first.wait(timeout=20) == 0
     assert not future.done()
     until(lambda: crew.health() == "no workers")
