@@ -1,8 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
-``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.channel_card``, ``picasso.audit_model`` and
-``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes the web application. Names are imported when first
-used, so that the command line answers at once.
+``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.channel_effects``, ``picasso.channel_card``,
+``picasso.audit_model`` and ``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes the web application.
+Names are imported when first used, so that the command line answers at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from picasso.explanation.widget import widget
     from picasso.inside.card import ChannelCard
     from picasso.inside.channel import channel_card
+    from picasso.inside.effects import ChannelEffects, channel_effects
     from picasso.mending.start import mend_model
     from picasso.models.loading import load_model
     from picasso.visualizations.panel import Panel
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 __version__ = "1.0.0rc1"
 __all__ = [
     "ChannelCard",
+    "ChannelEffects",
     "Panel",
     "Result",
     "__version__",
     "audit_model",
     "channel_card",
+    "channel_effects",
     "create_app",
     "explain",
     "load_model",
@@ -40,6 +43,8 @@ HOMES = {
     "audit_model": "picasso.audit.start",
     "channel_card": "picasso.inside.channel",
     "ChannelCard": "picasso.inside.card",
+    "channel_effects": "picasso.inside.effects",
+    "ChannelEffects": "picasso.inside.effects",
     "create_app": "picasso.web.app",
     "explain": "picasso.explanation.pipeline",
     "Panel": "picasso.visualizations.panel",

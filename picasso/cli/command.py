@@ -37,8 +37,13 @@ if TYPE_CHECKING:
 
     from picasso.config import Settings
     from picasso.explanation.result import Result
+    from picasso.inside.card import ChannelCard
+    from picasso.inside.effects import ChannelEffects
     from picasso.jobs.batch import Batch
     from picasso.models.base import Model
+
+# The number of channels that are printed.
+SHOWN = 10
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -278,7 +283,7 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 
 @main.command()
 @click.option("--layer", help="Layer with feature maps; default: the last one before the head.")
-@click.option("--channel", type=click.IntRange(0), required=True, help="Index of the channel, from 0.")
+@click.option("--channel", type=click.IntRange(0), help="Index of the channel, from 0; without it, all are compared.")
 @click.option("--folder", type=Path, required=True, help="Folder of images to look at.")
 @click.option("--scale", type=float, help="Factor of the channel; default: 0, which switches it off.")
 @click.option("--value", type=float, help="Value of the channel everywhere, instead of a factor.")
@@ -288,36 +293,40 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 def inside(
     settings: Settings,
     layer: str | None,
-    channel: int,
+    channel: int | None,
     folder: Path,
     scale: float | None,
     value: float | None,
     out: Path,
     as_json: bool,
 ) -> None:
-    """Show what a channel of a layer responds to, and what happens without it.
+    """Show what the channels of a layer respond to, and what happens without them.
 
-    Finds the images of FOLDER in which it is largest, and counts the predictions that change if it is switched off.
+    Compares by how much the predictions for the images of FOLDER change without each channel. With --channel, finds
+    the images in which it is largest, and counts the predictions that change.
     """
     import json
 
     from picasso import models
     from picasso.inside.channel import channel_card
+    from picasso.inside.effects import channel_effects
 
     with loading_in_time():
         model = models.load_configured(settings)
+    found: ChannelCard | ChannelEffects
     with progress_bar("looking") as progress:
-        card = channel_card(model, layer, channel, folder, scale=scale, value=value, progress=progress)
-    folder = free_folder(out.parent, out.name)
-    card.save(folder)
-    if as_json:
-        click.echo(json.dumps(card.as_dict(), indent=1))
-    else:
-        for line in (*card.sentences(), f"-> {folder}"):
-            click.echo(line)
-    for message in card.unreadable:
+        if channel is None:
+            found = channel_effects(model, layer, folder, scale=scale, value=value, progress=progress)
+            lines = found.lines(SHOWN)
+        else:
+            found = channel_card(model, layer, channel, folder, scale=scale, value=value, progress=progress)
+            place = free_folder(out.parent, out.name)
+            found.save(place)
+            lines = [*found.sentences(), f"-> {place}"]
+    click.echo(json.dumps(found.as_dict(), indent=1) if as_json else "\n".join(lines))
+    for message in found.unreadable:
         click.secho(f"picasso: {message}", fg="red", err=True)
-    if card.unreadable:
+    if found.unreadable:
         sys.exit(2)
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.explanation.inputs import Source, expand, image_from, named
+from picasso.explanation.inputs import Source, image_from, named
 from picasso.inside.card import Change, ChannelCard, Shown
+from picasso.inside.effects import changed_answers, score_changes
 from picasso.inside.exemplars import Exemplar, Largest
+from picasso.inside.looking import Progress, batches, given, looked_at, silently
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Capability, Layer
+from picasso.models.info import Layer
 from picasso.targets import Classification
 
-#: Called with the finished fraction, 0..1.
-Progress = Callable[[float], None]
 # The number of exemplars.
 EXEMPLARS = 10
 
@@ -46,7 +45,7 @@ def channel_card(
     scale: float | None = None,
     value: float | None = None,
     exemplars: int = EXEMPLARS,
-    progress: Progress = lambda fraction: None,
+    progress: Progress = silently,
 ) -> ChannelCard:
     """Return what a channel of a layer responds to in images, and how the predictions change without it.
 
@@ -84,22 +83,15 @@ def channel_card(
         >>> card.sentences()[-1]
         'Without channel 0, no answer changes.'
     """
-    if Capability.FEATURE_MAPS not in model.capabilities:
-        raise ModelError(f"The model {type(model).__name__} has no feature maps, so it has no channels to look at.")
-    name = model.layer(layer)
-    described = next(one for one in model.layers() if one.name == name)
-    edit = Edit(name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
+    described = looked_at(model, layer)
+    edit = Edit(described.name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
     edit.coefficients(described.shape[-1])
-    sources = list(expand(images, model))
-    if not sources:
-        raise BadRequest("There are no images. Give some files, or a folder of images.")
+    sources = given(images, model)
     tally, unreadable = Tally(), list[str]()
     largest = {True: Largest(exemplars), False: Largest(exemplars)}
     for indices, inputs in batches(model, sources, unreadable):
         look(model, edit, indices, inputs, tally, largest)
         progress((indices[-1] + 1) / len(sources))
-    if not tally.images:
-        raise ModelError(f"None of the {len(sources)} images can be read: {unreadable[0]}")
     names = [one or f"image {index + 1}" for index, one in enumerate(named(sources))]
     by_activation, by_relevance = (
         tuple(shown(model, described, sources, names, tally, one) for one in kind.found()) for kind in largest.values()
@@ -123,23 +115,6 @@ def channel_card(
     )
 
 
-def batches(model: Model, sources: Sequence[Source], unreadable: list[str]) -> Iterator[tuple[list[int], Array]]:
-    """Yield the images that can be read as batches of inputs, with their positions."""
-    for start in range(0, len(sources), model.batch_size):
-        indices, inputs = [], []
-        for index in range(start, min(start + model.batch_size, len(sources))):
-            try:
-                image = image_from(sources[index], index, model=model).image
-            except PicassoError as error:
-                unreadable.append(str(error))
-                continue
-            # Preprocessed here, so that only one image at a time is in memory at full size.
-            inputs.append(model.inputs_of([image])[0])
-            indices.append(index)
-        if indices:
-            yield indices, np.stack(inputs)
-
-
 def look(
     model: Model, edit: Edit, indices: Sequence[int], inputs: Array, tally: Tally, largest: dict[bool, Largest]
 ) -> None:
@@ -155,14 +130,12 @@ def look(
     tally.answers |= {
         index: found[0]["name"] for index, found in zip(indices, model.decode(outputs), strict=True) if found
     }
+    tally.shifts += float(score_changes(model, outputs, scores, edited).sum())
+    tally.changed.update(changed_answers(model, outputs, edited))
     if not isinstance(model.spec, Classification):
-        tally.shifts += float(np.abs(edited.scores - scores).reshape(len(inputs), -1).mean(axis=1).sum())
         return
-    best, after = outputs.argmax(axis=1), edited.outputs.argmax(axis=1)
-    rows = np.arange(len(inputs))
-    tally.shifts += float((edited.scores[rows, best] - scores[rows, best]).sum(dtype=np.float64))
+    best = outputs.argmax(axis=1)
     tally.predicted.update(best.tolist())
-    tally.changed.update(zip(best[best != after].tolist(), after[best != after].tolist(), strict=True))
     gradients = model.feature_gradients(inputs, best.tolist(), edit.layer)[..., channel]
     for index, values, relevance in zip(indices, maps, maps * gradients, strict=True):
         largest[False].add(index, relevance, values)

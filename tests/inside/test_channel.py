@@ -167,6 +167,9 @@ def test_the_command(tmp_path: Path) -> None:
     partly = CliRunner().invoke(main, [*asked, "--channel", "2"])
     assert partly.exit_code == 2
     assert "broken.png" in partly.stderr
+    whole = CliRunner().invoke(main, [*asked, "--json"])
+    assert whole.exit_code == 2
+    assert json.loads(whole.stdout) == json.loads(json.dumps(picasso.channel_effects(model, None, folder).as_dict()))
     with pytest.raises(BadRequest, match="exists already"):
         card.save(tmp_path / "card")
 
