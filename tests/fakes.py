@@ -86,6 +86,10 @@ class LinearModel(Attentive):
         assert layer == "input"
         return self.batch_input_gradients(inputs, classes)
 
+    def batch_map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        assert layer == "input"
+        return weights
+
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         assert layer == "input"
         for edit in edits:

@@ -287,6 +287,14 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 @click.option("--folder", type=Path, required=True, help="Folder of images to look at.")
 @click.option("--scale", type=float, help="Factor of the channel; default: 0, which switches it off.")
 @click.option("--value", type=float, help="Value of the channel everywhere, instead of a factor.")
+@click.option(
+    "--steps",
+    type=click.IntRange(0),
+    default=64,
+    show_default=True,
+    help="Number of steps of the search for the preferred input; 0 for none.",
+)
+@SEED
 @click.option("--out", type=Path, default=Path("picasso-card"), show_default=True, help="Output folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
@@ -297,6 +305,8 @@ def inside(
     folder: Path,
     scale: float | None,
     value: float | None,
+    steps: int,
+    seed: int,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -319,7 +329,9 @@ def inside(
             found = channel_effects(model, layer, folder, scale=scale, value=value, progress=progress)
             lines = found.lines(SHOWN)
         else:
-            found = channel_card(model, layer, channel, folder, scale=scale, value=value, progress=progress)
+            found = channel_card(
+                model, layer, channel, folder, scale=scale, value=value, steps=steps, seed=seed, progress=progress
+            )
             place = free_folder(out.parent, out.name)
             found.save(place)
             lines = [*found.sentences(), f"-> {place}"]

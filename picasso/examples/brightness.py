@@ -67,6 +67,10 @@ class BrightnessModel(Model):
         """Return the gradients of the inputs."""
         return self.batch_input_gradients(inputs, classes)
 
+    def batch_map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        """Return the weights."""
+        return weights
+
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Yield the answers to edited inputs."""
         for edit in edits:

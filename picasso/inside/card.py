@@ -71,6 +71,10 @@ class ChannelCard:
         shift: the mean change of the score of the predicted class; for other models, the mean absolute change of the
             scores.
         unreadable: a sentence for each image that could not be read.
+        preferred: an image for which the channel is high, or None; see
+            :func:`picasso.inside.preferred.preferred_input`.
+        preferred_value: the value of the channel for it.
+        note: why there is no such image, or "".
 
     Examples:
         >>> import numpy as np
@@ -93,6 +97,9 @@ class ChannelCard:
     changes: tuple[Change, ...]
     shift: float
     unreadable: tuple[str, ...] = ()
+    preferred: Image.Image | None = None
+    preferred_value: float = 0.0
+    note: str = ""
 
     @property
     def edited(self) -> str:
@@ -113,6 +120,10 @@ class ChannelCard:
             lines.append(f"Its value is largest in {best}.")
         else:
             lines.append("It is 0 or less in all images.")
+        if self.preferred:
+            lines.append(f"Its value for the preferred input is {self.preferred_value:.3g}.")
+        if self.note:
+            lines.append(f"There is no preferred input: {self.note}")
         changed = sum(one.images for one in self.changes)
         start = self.edited[0].upper() + self.edited[1:]
         lines.append(f"{start}, the score changes by {self.shift:+.3g} on average.")
@@ -145,10 +156,12 @@ class ChannelCard:
             "changes": [vars(one) for one in self.changes],
             "shift": self.shift,
             "unreadable": list(self.unreadable),
+            "preferred_value": self.preferred_value if self.preferred else None,
+            "note": self.note,
         }
 
     def save(self, folder: Path | str) -> None:
-        """Write ``card.json``, and the exemplars as ``by-activation.png`` and ``by-relevance.png``, to a new folder.
+        """Write ``card.json``, ``by-activation.png``, ``by-relevance.png`` and ``preferred.png`` to a new folder.
 
         Raises:
             BadRequest: the folder exists.
@@ -162,6 +175,8 @@ class ChannelCard:
             for name, shown in (("by-activation", self.by_activation), ("by-relevance", self.by_relevance)):
                 if shown:
                     sheet([one.crop for one in shown]).save(draft / f"{name}.png")
+            if self.preferred:
+                self.preferred.save(draft / "preferred.png")
 
 
 def sheet(crops: Sequence[Image.Image]) -> Image.Image:

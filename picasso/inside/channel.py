@@ -9,19 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from picasso.errors import BadRequest, ModelError
 from picasso.explanation.inputs import Source, image_from, named
 from picasso.inside.card import Change, ChannelCard, Shown
 from picasso.inside.effects import changed_answers, score_changes
 from picasso.inside.exemplars import Exemplar, Largest
 from picasso.inside.looking import Progress, batches, given, looked_at, silently
+from picasso.inside.preferred import preferred_input
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Layer
 from picasso.targets import Classification
 
-# The number of exemplars.
-EXEMPLARS = 10
+# The number of exemplars, and of the steps of the search for the preferred input.
+EXEMPLARS, STEPS = 10, 64
+# The share of the progress for the images.
+IMAGES = 0.5
 
 
 @dataclass
@@ -45,13 +49,15 @@ def channel_card(
     scale: float | None = None,
     value: float | None = None,
     exemplars: int = EXEMPLARS,
+    steps: int = STEPS,
+    seed: int = 0,
     progress: Progress = silently,
 ) -> ChannelCard:
     """Return what a channel of a layer responds to in images, and how the predictions change without it.
 
     Exemplars are found by activation, and by relevance, which is activation times gradient, as the maximization of
     relevance by Achtibat et al., 2023, arXiv 2206.03208, does with another rule. The effect is measured: the network is
-    computed again from the layer on, with the channel changed.
+    computed again from the layer on, with the channel changed. The preferred input is found by activation maximization.
 
     Args:
         model: the model.
@@ -61,6 +67,8 @@ def channel_card(
         scale: multiplies the channel; 0, which switches it off, if neither this nor ``value`` is given.
         value: replaces the value of the channel everywhere.
         exemplars: the number of exemplars of each kind.
+        steps: the number of steps of the search for the preferred input; 0 for none.
+        seed: its random seed.
         progress: called with the finished fraction.
 
     Raises:
@@ -91,7 +99,16 @@ def channel_card(
     largest = {True: Largest(exemplars), False: Largest(exemplars)}
     for indices, inputs in batches(model, sources, unreadable):
         look(model, edit, indices, inputs, tally, largest)
-        progress((indices[-1] + 1) / len(sources))
+        progress((IMAGES if steps else 1.0) * (indices[-1] + 1) / len(sources))
+    preferred, note = None, ""
+    if steps:
+        try:
+            preferred = preferred_input(
+                model, described, channel, steps, seed, lambda done: progress(IMAGES + (1 - IMAGES) * done / steps)
+            )
+        # The rest of the card is worth showing.
+        except (BadRequest, ModelError) as error:
+            note = error.message
     names = [one or f"image {index + 1}" for index, one in enumerate(named(sources))]
     by_activation, by_relevance = (
         tuple(shown(model, described, sources, names, tally, one) for one in kind.found()) for kind in largest.values()
@@ -101,6 +118,7 @@ def channel_card(
         Change(classes[before], classes[after], count, tally.predicted[before])
         for (before, after), count in tally.changed.most_common()
     )
+    image, highest = preferred or (None, 0.0)
     return ChannelCard(
         described,
         channel,
@@ -112,6 +130,9 @@ def channel_card(
         tuple(changes),
         tally.shifts / tally.images,
         tuple(unreadable),
+        image,
+        highest,
+        note,
     )
 
 

@@ -42,14 +42,7 @@ class Exemplar:
             layer: the layer.
             size: the width and height of the image as the model sees it.
         """
-        width, height = size
-        if layer.receptive_field is None or layer.place is None:
-            return 0, 0, width, height
-        down, across = centre(layer.place, self.cell)
-        tall, wide = layer.receptive_field
-        top, left = round(down - tall / 2), round(across - wide / 2)
-        bottom, right = top + tall, left + wide
-        return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        return field_of(layer, self.cell, size)
 
     def crop(self, layer: Layer, view: Image.Image) -> Image.Image:
         """Return that part of an image; what the channel does not respond to is dimmed."""
@@ -64,6 +57,18 @@ class Exemplar:
         pixels = np.asarray(view.convert("RGB"), np.float32)
         dimmed = np.where(strong[..., None], pixels, 255 - DIMMED * (255 - pixels))
         return Image.fromarray(np.rint(dimmed).astype(np.uint8)).crop(self.box(layer, view.size))
+
+
+def field_of(layer: Layer, cell: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the receptive field of a cell in an image: left, top, right, bottom; see :meth:`Exemplar.box`."""
+    width, height = size
+    if layer.receptive_field is None or layer.place is None:
+        return 0, 0, width, height
+    down, across = centre(layer.place, cell)
+    tall, wide = layer.receptive_field
+    top, left = round(down - tall / 2), round(across - wide / 2)
+    bottom, right = top + tall, left + wide
+    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
 
 
 def centre(place: Place, cell: tuple[int, int]) -> tuple[float, float]:

@@ -452,6 +452,37 @@ class Model(Framework):
         """Return the feature maps ``(N, h, w, c)``, float32, of a layer; by default the last one before the head."""
         return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)
 
+    def map_gradients(self, inputs: Array, weights: Array, layer: str | None = None) -> Array:
+        """Return the gradients of weighted sums of feature maps with respect to the input, ``(N, H, W, C)``, float32.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            weights: the weight of each value of the feature maps, ``(N, h, w, c)``.
+            layer: the name of the layer; by default the last one before the head.
+
+        Raises:
+            ModelError: the model has no feature maps or no such layer, or the weights have another shape.
+
+        Examples:
+            The only layer of this model is its input:
+
+            >>> import numpy as np
+            >>> from picasso.examples.brightness import BrightnessModel
+            >>> model = BrightnessModel()
+            >>> model.load(channels=3)
+            >>> weights = np.zeros((1, 8, 8, 3))
+            >>> weights[..., 2] = 0.5
+            >>> model.map_gradients(np.ones((1, 8, 8, 3), np.float32), weights)[0, 0, 0].tolist()
+            [0.0, 0.0, 0.5]
+        """
+        name, weights = self.layer(layer), np.asarray(weights, np.float32)
+        expected = (len(inputs), *next(one.shape for one in self.layers() if one.name == name))
+        if weights.shape != expected:
+            raise ModelError(
+                f"The weights of the feature maps of layer {name!r} must be {expected}, not {weights.shape}."
+            )
+        return self._batched(lambda part, given: self.batch_map_gradients(part, given, name), inputs, weights)
+
     def edited(self, inputs: Array, edit: Edit) -> Array:
         """Return the outputs ``(N, *spec.shape)``, float32, as of :meth:`predict`, while a layer is edited.
 

@@ -54,6 +54,20 @@ class Framework(ABC):
         """Return d logit[class] / d feature map of one batch, shaped like the maps."""
         raise self._cannot(Capability.FEATURE_MAPS)
 
+    def batch_map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        """Return d sum(weights * feature maps) / d input of one batch, ``(n, H, W, C)``.
+
+        Args:
+            inputs: ``(n, H, W, C)``.
+            weights: ``(n, h, w, c)``.
+            layer: the name of the layer.
+        """
+        if Capability.FEATURE_MAPS not in self.capabilities:
+            raise self._cannot(Capability.FEATURE_MAPS)
+        raise ModelError(
+            f"The model {type(self).__name__} can't differentiate its layers; its class has no batch_map_gradients()."
+        )
+
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores ``(n, *spec.shape)`` of one batch for each edit of a layer.
 

@@ -174,6 +174,34 @@ def test_the_command(tmp_path: Path) -> None:
         card.save(tmp_path / "card")
 
 
+def test_a_card_without_a_preferred_input_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gamma(LinearModel):
+        def preprocess(self, raw_inputs: Any) -> Any:
+            return np.stack([(np.asarray(image, np.float32) / 255) ** 2.2 for image in raw_inputs])
+
+    model = Gamma()
+    model.load()
+    card = channel_card(model, None, 0, [noise_image()])
+    assert card.preferred is None
+    assert card.sentences()[2].startswith(
+        "There is no preferred input: An image can't be sought for this model, because"
+    )
+    assert card.as_dict()["preferred_value"] is None
+    monkeypatch.setattr(LinearModel, "batch_map_gradients", Model.batch_map_gradients)
+    linear = LinearModel()
+    linear.load()
+    assert "its class has no batch_map_gradients()" in channel_card(linear, None, 0, [noise_image()]).note
+    assert channel_card(linear, None, 0, [noise_image()], steps=0).note == ""
+
+
+def test_progress_reaches_the_end(linear: LinearModel) -> None:
+    for steps in (0, 4):
+        seen: list[float] = []
+        channel_card(linear, None, 0, [noise_image(1), noise_image(2)], steps=steps, progress=seen.append)
+        assert seen == sorted(seen)
+        assert seen[-1] == 1
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_planted_detector_is_found() -> None:
     """Channel 1 of 3 responds to stripes at 45 degrees, and the second class to channel 1 alone."""
@@ -208,4 +236,10 @@ def test_a_planted_detector_is_found() -> None:
         top, left = places[index]
         assert one.box == (left, top, left + window, top + window)
     assert [(one.after, one.images, one.among) for one in card.changes] == [("0", 12, 12)]
-    assert channel_card(model, "detectors", 0, images).changes == ()
+    assert channel_card(model, "detectors", 0, images, steps=0).changes == ()
+    assert card.preferred is not None
+    assert card.preferred_value > card.by_activation[0].value
+    assert f"Its value for the preferred input is {card.preferred_value:.3g}." in card.sentences()
+    found = np.asarray(card.preferred, np.float64)
+    assert found.shape == (window, window)
+    assert np.corrcoef(found.ravel(), stripes.ravel())[0, 1] > 0.99

@@ -165,6 +165,7 @@ class Graph:
         self._layers: dict[str, FeatureLayer] = {}
         self._maps: dict[str, Any] = {}
         self._editing: dict[str, Editing] = {}
+        self._sums: dict[str, Backward] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
@@ -245,6 +246,27 @@ class Graph:
         values, gradients = self._passes(self._tensors[layer], inputs, cotangents)
         maps = self._layers[layer].maps
         return maps(values.numpy()), (maps(one) for one in gradients)
+
+    def map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        """Return the gradients of a weighted sum of a layer's feature maps with respect to the input, ``(N, H, W, C)``.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            weights: the weight of each value of the feature maps, ``(N, h, w, c)``.
+            layer: the name of the layer.
+        """
+        known, tensor = self._layers[layer], self._tensors[layer]
+        sides = tensor.shape.as_list()[1:]
+        if layer not in self._sums:
+            with tensor.graph.as_default():
+                flat_maps = tf.reshape(tf.cast(tensor, tf.float32), [-1, prod(sides)])
+            self._sums[layer] = Backward(self._cut, self._input, flat_maps, self._input)
+        # Feature maps are some of the values of the tensor, in another order.
+        places = known.maps(np.arange(prod(sides)).reshape(1, *sides)).ravel()
+        cotangents = np.zeros((len(inputs), prod(sides)), np.float32)
+        cotangents[:, places] = weights.reshape(len(inputs), -1)
+        backward = self._sums[layer]
+        return np.asarray(backward.back(backward.forward(self.fed(inputs)), tf.constant(cotangents)).numpy())
 
     def edits(self, inputs: Array, layer: str, edits: Sequence[Edit], together: int) -> Iterator[tuple[Array, Array]]:
         """Yield the outputs and the scores, both exact, for each edit of a layer, ``(N, *spec.shape)``.

@@ -169,6 +169,10 @@ class GraphModel(Model):
         """Return the feature maps of one batch, and the gradients of T functions there, by one forward pass."""
         return self._graph.features(inputs, cotangents, layer)
 
+    def batch_map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        """Return the gradients ``(n, H, W, C)`` of weighted sums of a layer's feature maps."""
+        return self._graph.map_gradients(inputs, weights, layer)
+
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each edit of a layer."""
         return self._graph.edits(inputs, layer, edits, self.batch_size // len(inputs))

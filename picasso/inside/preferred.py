@@ -1,0 +1,98 @@
+"""The preferred input of a channel: an image for which it is high."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso.attribution.ascent import Ascent
+from picasso.attribution.pixel_inputs import PixelInputs
+from picasso.attribution.spectra import Spectrum, Waves
+from picasso.inside.exemplars import field_of
+from picasso.models.base import Model
+from picasso.models.info import Layer
+
+# The number of parts of the image in each step, their smallest side as a fraction of it, and the noise that is added.
+CROPS, SMALLEST, NOISE = 2, 0.4, 0.05
+
+
+class Preferred(NamedTuple):
+    """The preferred input of a channel.
+
+    Attributes:
+        image: the image, or the part of it that one value of the channel depends on.
+        value: that value, or the mean over all cells.
+    """
+
+    image: Image.Image
+    value: float
+
+
+def preferred_input(
+    model: Model,
+    layer: Layer,
+    channel: int,
+    steps: int,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Preferred:
+    """Return an image for which a channel is high, by activation maximization.
+
+    If the receptive field is less than half as wide and high as the image, the value of the cell in the middle is
+    maximized, and the image is its receptive field. Otherwise it is the mean over all cells. The strengths and phases
+    of waves are optimized; see :class:`picasso.attribution.spectra.Waves`.
+
+    Args:
+        model: the model.
+        layer: the layer.
+        channel: the index of the channel.
+        steps: the number of steps.
+        seed: the random seed.
+        progress: called after each step with their number so far.
+
+    Raises:
+        BadRequest: the input of the model is no linear function of each pixel.
+        ModelError: the model can't differentiate its layers.
+
+    Examples:
+        The layer of this model is its input, so that the preferred input is one pixel that is bright in that colour:
+
+        >>> import numpy as np
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.inside.preferred import preferred_input
+        >>> model = BrightnessModel()
+        >>> model.load(channels=3)
+        >>> image, value = preferred_input(model, model.layers()[0], 1, steps=40)
+        >>> image.size, value > 0.9
+        ((1, 1), True)
+    """
+    height, width, channels = model.input_shape
+    view = model.view(Image.new("L" if channels == 1 else "RGB", (width, height)))
+    pixels = PixelInputs.of(model, view)
+    rows, columns, count = layer.shape
+    weights, field = np.zeros((CROPS, rows, columns, count), np.float32), layer.receptive_field
+    # Over many small fields, the mean asks for a pattern that may fit none of them well.
+    single = field is not None and layer.place is not None and 2 * field[0] < height and 2 * field[1] < width
+    cell = rows // 2, columns // 2
+    if single:
+        weights[:, cell[0], cell[1], channel] = 1
+    else:
+        weights[..., channel] = 1 / (rows * columns)
+
+    def slope(images: NDArray[np.float64]) -> NDArray[np.float64]:
+        return pixels.backward(model.map_gradients(pixels.encode(images), weights, layer.name))
+
+    smallest = 1.0 if single else SMALLEST
+    ascent = Ascent(Waves(Spectrum.natural(pixels.shape)), slope, CROPS, smallest, NOISE, seed)
+    for step in range(steps):
+        ascent.step()
+        progress(step + 1)
+    found = ascent.pixels
+    maps = model.feature_maps(pixels.encode(found[None]), layer.name)[0]
+    image = Image.fromarray(np.rint(255 * found).astype(np.uint8).squeeze())
+    part = image.crop(field_of(layer, cell, image.size)) if single else image
+    return Preferred(part, float((maps * weights[0]).sum(dtype=np.float64)))
