@@ -48,6 +48,19 @@ def test_methods_of_tokens(example: Model, name: str) -> None:
     assert not result.panels[0].flat
 
 
+def test_gradients_of_token_maps_are_finite_differences(example: Model) -> None:
+    random = np.random.default_rng(3)
+    inputs = random.random((2, *example.input_shape)).astype(np.float32)
+    for layer in example.layers()[-2:]:
+        weights = random.normal(size=(2, *layer.shape)).astype(np.float32)
+        direction = random.normal(size=inputs.shape).astype(np.float32)
+        found = (example.map_gradients(inputs, weights, layer.name).astype(np.float64) * direction).sum(axis=(1, 2, 3))
+        step = np.float32(2e-3)
+        ahead, behind = (example.feature_maps(inputs + sign * step * direction, layer.name) for sign in (1, -1))
+        expected = ((ahead - behind).astype(np.float64) * weights).sum(axis=(1, 2, 3)) / (2 * float(step))
+        np.testing.assert_allclose(found, expected, atol=0.01 * np.abs(expected).max())
+
+
 def test_channels_of_the_class_token_are_edited_too(example: Model) -> None:
     """Behind the last block, only the class token is read: what is edited there has an effect."""
     from picasso.models.tf.runtime import keras

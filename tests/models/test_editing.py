@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from picasso.errors import ModelError
 from picasso.models import Edit, load_model
 from picasso.models.base import Model
 from picasso.models.keras import KerasModel
@@ -360,3 +361,21 @@ def test_a_fixed_batch_size_and_many_inputs() -> None:
         assert model.edited(IMAGES[:0], Edit("first", [0], scale=0)).shape == (0, CLASSES)
     assert answers[0].shape == (3, CLASSES)
     np.testing.assert_allclose(answers[0], answers[1], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("build", [sequential, normalized, residual, several])
+def test_gradients_of_feature_maps_are_those_of_keras(build: Callable[[Put], Any]) -> None:
+    network, model = plain(build), KerasModel()
+    model.load(model=network)
+    sizes = {layer.name: layer.shape for layer in model.layers()}
+    for layer in NETWORKS[build]:
+        weights = np.random.default_rng(3).normal(size=(len(IMAGES), *sizes[layer])).astype(np.float32)
+        images = tf.constant(IMAGES)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            summed = tf.reduce_sum(keras.Model(network.inputs, network.get_layer(layer).output)(images) * weights)
+        expected = tape.gradient(summed, images).numpy()
+        found = model.map_gradients(IMAGES, weights, layer)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    with pytest.raises(ModelError, match="The weights of the feature maps of layer"):
+        model.map_gradients(IMAGES, weights[:1], layer)
