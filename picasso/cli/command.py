@@ -304,16 +304,17 @@ def inside(
     from picasso import models
     from picasso.inside.channel import channel_card
 
+    # Before the work, which would be lost if there were no place for its result.
+    folder_of_card = free_folder(out.parent, out.name)
     with loading_in_time():
         model = models.load_configured(settings)
     with progress_bar("looking") as progress:
         card = channel_card(model, layer, channel, folder, scale=scale, value=value, progress=progress)
-    folder = free_folder(out.parent, out.name)
-    card.save(folder)
+    card.save(folder_of_card)
     if as_json:
         click.echo(json.dumps(card.as_dict(), indent=1))
     else:
-        for line in (*card.sentences(), f"-> {folder}"):
+        for line in (*card.sentences(), f"-> {folder_of_card}"):
             click.echo(line)
     for message in card.unreadable:
         click.secho(f"picasso: {message}", fg="red", err=True)

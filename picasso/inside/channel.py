@@ -16,8 +16,9 @@ from picasso.inside.exemplars import Exemplar, Largest
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Capability, Layer
+from picasso.models.info import Capability
 from picasso.targets import Classification
+from picasso.targets.predictions import phrase
 
 #: Called with the finished fraction, 0..1.
 Progress = Callable[[float], None]
@@ -65,8 +66,9 @@ def channel_card(
         progress: called with the finished fraction.
 
     Raises:
-        BadRequest: there are no images, or a source is not one.
-        ModelError: the model has no feature maps, no such layer or no such channel, or no image can be read.
+        BadRequest: there are no images, a source is not one, or the number of exemplars is not positive.
+        ModelError: the model has no feature maps, no such layer or no such channel, its numbers are not finite, or no
+            image can be read.
 
     Examples:
         The channels of this model's layer are the colours of its image:
@@ -80,9 +82,9 @@ def channel_card(
         >>> images[1, 3:5, 3:5] = 255, 0, 0
         >>> card = picasso.channel_card(model, None, 0, images)
         >>> card.by_activation[0].image, card.by_activation[0].box
-        ('image 2', (3, 3, 4, 4))
+        ('image 1', (3, 3, 4, 4))
         >>> card.sentences()[-1]
-        'Without channel 0, no answer changes.'
+        'Without channel 0, no predicted class changes.'
     """
     if Capability.FEATURE_MAPS not in model.capabilities:
         raise ModelError(f"The model {type(model).__name__} has no feature maps, so it has no channels to look at.")
@@ -90,20 +92,25 @@ def channel_card(
     described = next(one for one in model.layers() if one.name == name)
     edit = Edit(name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
     edit.coefficients(described.shape[-1])
+    if exemplars < 1:
+        raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
     sources = list(expand(images, model))
     if not sources:
         raise BadRequest("There are no images. Give some files, or a folder of images.")
-    tally, unreadable = Tally(), list[str]()
-    largest = {True: Largest(exemplars), False: Largest(exemplars)}
-    for indices, inputs in batches(model, sources, unreadable):
-        look(model, edit, indices, inputs, tally, largest)
+    names, unreadable = named(sources), list[str]()
+    tally, by_activation, by_relevance = Tally(), Largest(exemplars), Largest(exemplars)
+    for indices, inputs in batches(model, sources, names, unreadable):
+        look(model, edit, indices, inputs, tally, by_activation, by_relevance)
         progress((indices[-1] + 1) / len(sources))
     if not tally.images:
         raise ModelError(f"None of the {len(sources)} images can be read: {unreadable[0]}")
-    names = [one or f"image {index + 1}" for index, one in enumerate(named(sources))]
-    by_activation, by_relevance = (
-        tuple(shown(model, described, sources, names, tally, one) for one in kind.found()) for kind in largest.values()
-    )
+
+    def shown(one: Exemplar) -> Shown:
+        image = image_from(sources[one.index], one.index, names[one.index], model)
+        view = model.view(image.image)
+        answer = tally.answers.get(one.index, "")
+        return Shown(image.name, one.value, one.box(described, view.size), answer, one.crop(described, view))
+
     classes = [str(one) for one in model.class_names()]
     changes = (
         Change(classes[before], classes[after], count, tally.predicted[before])
@@ -111,25 +118,28 @@ def channel_card(
     )
     return ChannelCard(
         described,
-        channel,
+        edit.channels[0],
         tally.images,
         tally.total / tally.images,
-        by_activation,
-        by_relevance,
+        tuple(map(shown, by_activation.found())),
+        tuple(map(shown, by_relevance.found())),
         edit,
         tuple(changes),
         tally.shifts / tally.images,
+        isinstance(model.spec, Classification),
         tuple(unreadable),
     )
 
 
-def batches(model: Model, sources: Sequence[Source], unreadable: list[str]) -> Iterator[tuple[list[int], Array]]:
+def batches(
+    model: Model, sources: Sequence[Source], names: Sequence[str | None], unreadable: list[str]
+) -> Iterator[tuple[list[int], Array]]:
     """Yield the images that can be read as batches of inputs, with their positions."""
     for start in range(0, len(sources), model.batch_size):
         indices, inputs = [], []
         for index in range(start, min(start + model.batch_size, len(sources))):
             try:
-                image = image_from(sources[index], index, model=model).image
+                image = image_from(sources[index], index, names[index], model).image
             except PicassoError as error:
                 unreadable.append(str(error))
                 continue
@@ -141,21 +151,31 @@ def batches(model: Model, sources: Sequence[Source], unreadable: list[str]) -> I
 
 
 def look(
-    model: Model, edit: Edit, indices: Sequence[int], inputs: Array, tally: Tally, largest: dict[bool, Largest]
+    model: Model,
+    edit: Edit,
+    indices: Sequence[int],
+    inputs: Array,
+    tally: Tally,
+    by_activation: Largest,
+    by_relevance: Largest,
 ) -> None:
     """Take note of the values of a channel in one batch, and of what happens if it is changed."""
     (channel,) = edit.channels
     maps = model.feature_maps(inputs, edit.layer)[..., channel]
     outputs, scores = model.predict(inputs), model.logits(inputs)
     (edited,) = model.edits(inputs, [edit])
+    classifies = isinstance(model.spec, Classification)
+    require_finite(maps, f"Channel {channel} of layer {edit.layer}")
+    require_finite(scores, "The score")
+    require_finite(edited.scores, "The score after the change of the channel")
     tally.images += len(inputs)
     tally.total += float(maps.mean(axis=(1, 2), dtype=np.float64).sum())
     for index, values in zip(indices, maps, strict=True):
-        largest[True].add(index, values, values)
-    tally.answers |= {
-        index: found[0]["name"] for index, found in zip(indices, model.decode(outputs), strict=True) if found
-    }
-    if not isinstance(model.spec, Classification):
+        by_activation.add(index, values)
+    for index, found in zip(indices, model.decode(outputs), strict=True):
+        if found:
+            tally.answers[index] = found[0]["name"] if classifies else phrase(found[0])
+    if not classifies:
         tally.shifts += float(np.abs(edited.scores - scores).reshape(len(inputs), -1).mean(axis=1).sum())
         return
     best, after = outputs.argmax(axis=1), edited.outputs.argmax(axis=1)
@@ -164,14 +184,17 @@ def look(
     tally.predicted.update(best.tolist())
     tally.changed.update(zip(best[best != after].tolist(), after[best != after].tolist(), strict=True))
     gradients = model.feature_gradients(inputs, best.tolist(), edit.layer)[..., channel]
-    for index, values, relevance in zip(indices, maps, maps * gradients, strict=True):
-        largest[False].add(index, relevance, values)
+    require_finite(gradients, f"The gradient of channel {channel} of layer {edit.layer}")
+    for index, relevance in zip(indices, maps * gradients, strict=True):
+        by_relevance.add(index, relevance)
 
 
-def shown(
-    model: Model, layer: Layer, sources: Sequence[Source], names: Sequence[str], tally: Tally, one: Exemplar
-) -> Shown:
-    """Return an exemplar with its part of the image."""
-    view = model.view(image_from(sources[one.index], one.index, model=model).image)
-    box, crop = one.box(layer, view.size), one.crop(layer, view)
-    return Shown(names[one.index], one.value, box, tally.answers.get(one.index, ""), crop)
+def require_finite(values: Array, what: str) -> None:
+    """Raise ModelError if some values are NaN or infinite.
+
+    Args:
+        values: the values.
+        what: what they are, as the start of a sentence.
+    """
+    if not np.isfinite(values).all():
+        raise ModelError(f"{what} is not a finite number for each image, so there is nothing to compare.")
