@@ -70,7 +70,8 @@ class Spectrum:
         strengths = 1 / np.maximum(frequencies(height, width), 1 / max(height, width))
         strengths[0, 0] = 0.0
         colours = COLOURS / np.sqrt((COLOURS**2).sum(axis=1).mean()) if channels == 3 else np.eye(channels)
-        unit = strengths / deviation(strengths, width)
+        # An image of one pixel has no waves.
+        unit = strengths / max(deviation(strengths, width), np.finfo(np.float64).tiny)
         return cls(np.repeat(CONTRAST * unit[None], channels, axis=0), colours, np.zeros(channels), width)
 
     @classmethod

@@ -321,6 +321,8 @@ def inside(
     from picasso.inside.channel import channel_card
     from picasso.inside.effects import channel_effects
 
+    # Before the work, which would be lost if there were no place for its result.
+    place = free_folder(out.parent, out.name)
     with loading_in_time():
         model = models.load_configured(settings)
     found: ChannelCard | ChannelEffects
@@ -332,7 +334,6 @@ def inside(
             found = channel_card(
                 model, layer, channel, folder, scale=scale, value=value, steps=steps, seed=seed, progress=progress
             )
-            place = free_folder(out.parent, out.name)
             found.save(place)
             lines = [*found.sentences(), f"-> {place}"]
     click.echo(json.dumps(found.as_dict(), indent=1) if as_json else "\n".join(lines))

@@ -211,8 +211,14 @@ def free_folder(out: Path, name: str, suffix: str = "") -> Path:
     """Return ``out/name``, or a numbered variant if it exists, so that nothing is overwritten.
 
     With a suffix such as ``.png``, return the path of a file with that suffix.
+
+    Raises:
+        BadRequest: the folder ``out`` can't be created.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"The output folder {out} can't be created: {error.strerror}.", field="--out") from error
     candidate = out / f"{name}{suffix}"
     for number in itertools.count(1):
         if not candidate.exists():

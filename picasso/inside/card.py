@@ -44,7 +44,7 @@ class Shown:
         image: the name of the image.
         value: the value of the channel, or its relevance.
         box: the part of the image that it depends on: left, top, right, bottom in pixels of the model's view.
-        prediction: what the model predicts for the image.
+        prediction: what the model predicts for the image: the class; for other models, the first value or object.
         crop: that part of the image.
     """
 
@@ -67,9 +67,11 @@ class ChannelCard:
         by_activation: the images in which its value is largest.
         by_relevance: the images in which its value times the gradient of the score of the predicted class is largest.
         edit: the change of the channel.
-        changes: the answers that change, the most frequent first; empty for models that are no classifiers.
+        changes: the predicted classes that change, the most frequent first; empty for models that are no classifiers.
+            Of several labels, the most probable one counts.
         shift: the mean change of the score of the predicted class; for other models, the mean absolute change of the
             scores.
+        classifies: whether the model predicts classes.
         unreadable: a sentence for each image that could not be read.
         preferred: an image for which the channel is high, or None; see
             :func:`picasso.inside.preferred.preferred_input`.
@@ -96,6 +98,7 @@ class ChannelCard:
     edit: Edit
     changes: tuple[Change, ...]
     shift: float
+    classifies: bool
     unreadable: tuple[str, ...] = ()
     preferred: Image.Image | None = None
     preferred_value: float = 0.0
@@ -124,14 +127,16 @@ class ChannelCard:
             lines.append(f"Its value for the preferred input is {self.preferred_value:.3g}.")
         if self.note:
             lines.append(f"There is no preferred input: {self.note}")
-        changed = sum(one.images for one in self.changes)
         start = self.edited[0].upper() + self.edited[1:]
-        lines.append(f"{start}, the score changes by {self.shift:+.3g} on average.")
+        if not self.classifies:
+            return [*lines, f"{start}, the mean absolute change of the scores is {self.shift:.3g}."]
+        lines.append(f"{start}, the score of the predicted class changes by {self.shift:+.3g} on average.")
         for one in self.changes:
-            share = f"{one.images / one.among:.0%} of {counted(one.among, 'image')}"
-            lines.append(f"{start}, {share} predicted as {one.before} become {one.after}.")
-        if not changed:
-            lines.append(f"{start}, no answer changes.")
+            become = "becomes" if one.images == 1 else "become"
+            share = f"{one.images} of {counted(one.among, 'image')}"
+            lines.append(f"{start}, {share} predicted as {one.before} {become} {one.after}.")
+        if not self.changes:
+            lines.append(f"{start}, no predicted class changes.")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
@@ -155,6 +160,7 @@ class ChannelCard:
             "edit": {"scale": self.edit.scale, "value": self.edit.value},
             "changes": [vars(one) for one in self.changes],
             "shift": self.shift,
+            "classifies": self.classifies,
             "unreadable": list(self.unreadable),
             "preferred_value": self.preferred_value if self.preferred else None,
             "note": self.note,
@@ -164,19 +170,22 @@ class ChannelCard:
         """Write ``card.json``, ``by-activation.png``, ``by-relevance.png`` and ``preferred.png`` to a new folder.
 
         Raises:
-            BadRequest: the folder exists.
+            BadRequest: the folder exists, or can't be written.
         """
         folder = Path(folder)
         if folder.exists():
             raise BadRequest(f"{folder} exists already. Choose another folder.")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with fileio.whole_folder(folder) as draft:
-            (draft / "card.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-            for name, shown in (("by-activation", self.by_activation), ("by-relevance", self.by_relevance)):
-                if shown:
-                    sheet([one.crop for one in shown]).save(draft / f"{name}.png")
-            if self.preferred:
-                self.preferred.save(draft / "preferred.png")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with fileio.whole_folder(folder) as draft:
+                (draft / "card.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+                for name, shown in (("by-activation", self.by_activation), ("by-relevance", self.by_relevance)):
+                    if shown:
+                        sheet([one.crop for one in shown]).save(draft / f"{name}.png")
+                if self.preferred:
+                    self.preferred.save(draft / "preferred.png")
+        except OSError as error:
+            raise BadRequest(f"{folder} can't be written: {error.strerror}.") from error
 
 
 def sheet(crops: Sequence[Image.Image]) -> Image.Image:

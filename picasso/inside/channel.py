@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from picasso.errors import BadRequest, ModelError
-from picasso.explanation.inputs import Source, image_from, named
+from picasso.explanation.inputs import image_from, named
 from picasso.inside.card import Change, ChannelCard, Shown
 from picasso.inside.effects import changed_answers, score_changes
 from picasso.inside.exemplars import Exemplar, Largest
-from picasso.inside.looking import Progress, batches, given, looked_at, silently
+from picasso.inside.looking import Progress, batches, given, looked_at, require_finite, silently
 from picasso.inside.preferred import preferred_input
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Layer
 from picasso.targets import Classification
+from picasso.targets.predictions import phrase
 
 # The number of exemplars, and of the steps of the search for the preferred input.
 EXEMPLARS, STEPS = 10, 64
@@ -72,8 +72,9 @@ def channel_card(
         progress: called with the finished fraction.
 
     Raises:
-        BadRequest: there are no images, or a source is not one.
-        ModelError: the model has no feature maps, no such layer or no such channel, or no image can be read.
+        BadRequest: there are no images, a source is not one, or the number of exemplars is not positive.
+        ModelError: the model has no feature maps, no such layer or no such channel, its numbers are not finite, or no
+            image can be read.
 
     Examples:
         The channels of this model's layer are the colours of its image:
@@ -87,18 +88,20 @@ def channel_card(
         >>> images[1, 3:5, 3:5] = 255, 0, 0
         >>> card = picasso.channel_card(model, None, 0, images)
         >>> card.by_activation[0].image, card.by_activation[0].box
-        ('image 2', (3, 3, 4, 4))
+        ('image 1', (3, 3, 4, 4))
         >>> card.sentences()[-1]
-        'Without channel 0, no answer changes.'
+        'Without channel 0, no predicted class changes.'
     """
     described = looked_at(model, layer)
     edit = Edit(described.name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
     edit.coefficients(described.shape[-1])
+    if exemplars < 1:
+        raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
     sources = given(images, model)
-    tally, unreadable = Tally(), list[str]()
-    largest = {True: Largest(exemplars), False: Largest(exemplars)}
-    for indices, inputs in batches(model, sources, unreadable):
-        look(model, edit, indices, inputs, tally, largest)
+    names, unreadable = named(sources), list[str]()
+    tally, by_activation, by_relevance = Tally(), Largest(exemplars), Largest(exemplars)
+    for indices, inputs in batches(model, sources, names, unreadable):
+        look(model, edit, indices, inputs, tally, by_activation, by_relevance)
         progress((IMAGES if steps else 1.0) * (indices[-1] + 1) / len(sources))
     preferred, note = None, ""
     if steps:
@@ -109,10 +112,13 @@ def channel_card(
         # The rest of the card is worth showing.
         except (BadRequest, ModelError) as error:
             note = error.message
-    names = [one or f"image {index + 1}" for index, one in enumerate(named(sources))]
-    by_activation, by_relevance = (
-        tuple(shown(model, described, sources, names, tally, one) for one in kind.found()) for kind in largest.values()
-    )
+
+    def shown(one: Exemplar) -> Shown:
+        image = image_from(sources[one.index], one.index, names[one.index], model)
+        view = model.view(image.image)
+        answer = tally.answers.get(one.index, "")
+        return Shown(image.name, one.value, one.box(described, view.size), answer, one.crop(described, view))
+
     classes = [str(one) for one in model.class_names()]
     changes = (
         Change(classes[before], classes[after], count, tally.predicted[before])
@@ -121,14 +127,15 @@ def channel_card(
     image, highest = preferred or (None, 0.0)
     return ChannelCard(
         described,
-        channel,
+        edit.channels[0],
         tally.images,
         tally.total / tally.images,
-        by_activation,
-        by_relevance,
+        tuple(map(shown, by_activation.found())),
+        tuple(map(shown, by_relevance.found())),
         edit,
         tuple(changes),
         tally.shifts / tally.images,
+        isinstance(model.spec, Classification),
         tuple(unreadable),
         image,
         highest,
@@ -137,35 +144,37 @@ def channel_card(
 
 
 def look(
-    model: Model, edit: Edit, indices: Sequence[int], inputs: Array, tally: Tally, largest: dict[bool, Largest]
+    model: Model,
+    edit: Edit,
+    indices: Sequence[int],
+    inputs: Array,
+    tally: Tally,
+    by_activation: Largest,
+    by_relevance: Largest,
 ) -> None:
     """Take note of the values of a channel in one batch, and of what happens if it is changed."""
     (channel,) = edit.channels
     maps = model.feature_maps(inputs, edit.layer)[..., channel]
     outputs, scores = model.predict(inputs), model.logits(inputs)
     (edited,) = model.edits(inputs, [edit])
+    classifies = isinstance(model.spec, Classification)
+    require_finite(maps, f"Channel {channel} of layer {edit.layer}")
+    require_finite(scores, "The score")
+    require_finite(edited.scores, "The score after the change of the channel")
     tally.images += len(inputs)
     tally.total += float(maps.mean(axis=(1, 2), dtype=np.float64).sum())
     for index, values in zip(indices, maps, strict=True):
-        largest[True].add(index, values, values)
-    tally.answers |= {
-        index: found[0]["name"] for index, found in zip(indices, model.decode(outputs), strict=True) if found
-    }
+        by_activation.add(index, values)
+    for index, found in zip(indices, model.decode(outputs), strict=True):
+        if found:
+            tally.answers[index] = found[0]["name"] if classifies else phrase(found[0])
     tally.shifts += float(score_changes(model, outputs, scores, edited).sum())
     tally.changed.update(changed_answers(model, outputs, edited))
-    if not isinstance(model.spec, Classification):
+    if not classifies:
         return
     best = outputs.argmax(axis=1)
     tally.predicted.update(best.tolist())
     gradients = model.feature_gradients(inputs, best.tolist(), edit.layer)[..., channel]
-    for index, values, relevance in zip(indices, maps, maps * gradients, strict=True):
-        largest[False].add(index, relevance, values)
-
-
-def shown(
-    model: Model, layer: Layer, sources: Sequence[Source], names: Sequence[str], tally: Tally, one: Exemplar
-) -> Shown:
-    """Return an exemplar with its part of the image."""
-    view = model.view(image_from(sources[one.index], one.index, model=model).image)
-    box, crop = one.box(layer, view.size), one.crop(layer, view)
-    return Shown(names[one.index], one.value, box, tally.answers.get(one.index, ""), crop)
+    require_finite(gradients, f"The gradient of channel {channel} of layer {edit.layer}")
+    for index, relevance in zip(indices, maps * gradients, strict=True):
+        by_relevance.add(index, relevance)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.inside.looking import Progress, batches, given, looked_at, silently
+from picasso.explanation.inputs import named
+from picasso.inside.looking import Progress, batches, given, looked_at, require_finite, silently
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -128,10 +129,12 @@ def channel_effects(
     seen, unreadable = 0, list[str]()
     means, shifts, strengths = np.zeros((3, count))
     changed = np.zeros(count, np.int64)
-    for indices, inputs in batches(model, sources, unreadable):
+    for indices, inputs in batches(model, sources, named(sources), unreadable):
         outputs, scores = model.predict(inputs), model.logits(inputs)
+        require_finite(scores, "The score")
         means += model.feature_maps(inputs, described.name).mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
         for channel, edited in enumerate(model.edits(inputs, edits)):
+            require_finite(edited.scores, f"The score after the change of channel {channel}")
             changes = score_changes(model, outputs, scores, edited)
             shifts[channel] += changes.sum()
             strengths[channel] += np.abs(changes).sum()

@@ -6,14 +6,13 @@ import heapq
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.attribution.placement import Canvas
 from picasso.models.arrays import Array
 from picasso.models.info import Layer, Place
 
-# Of the image, this much is left where the value of the channel is less than half of the largest one.
+# Of the image, this much is left where the value is less than half of the largest one.
 DIMMED = 0.35
 
 
@@ -25,18 +24,19 @@ class Exemplar:
         index: the position of the image in the folder.
         value: the value of the channel there, or its relevance.
         cell: the row and column of the cell on the feature map.
-        activations: the values of the channel, ``(h, w)``.
+        values: all values of the channel, or their relevance, ``(h, w)``.
     """
 
     index: int
     value: float
     cell: tuple[int, int]
-    activations: Array
+    values: Array
 
     def box(self, layer: Layer, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Return the part of the image that the cell depends on: left, top, right, bottom in pixels.
 
-        It is the receptive field, as far as it is in the image; the whole image if that is not known.
+        It is the receptive field, as far as it is in the image, but at least the nearest pixel, for a cell in the
+        padding; the whole image if the field is not known.
 
         Args:
             layer: the layer.
@@ -45,11 +45,11 @@ class Exemplar:
         return field_of(layer, self.cell, size)
 
     def crop(self, layer: Layer, view: Image.Image) -> Image.Image:
-        """Return that part of an image; what the channel does not respond to is dimmed."""
+        """Return that part of an image; where the values are less than half of the largest, it is dimmed."""
         size = view.height, view.width
-        values = Canvas(layer, size).enlarge(self.activations)
+        values = Canvas(layer, size).enlarge(self.values)
         if values is None:
-            stretched = Image.fromarray(np.asarray(self.activations, np.float32)).resize(
+            stretched = Image.fromarray(np.asarray(self.values, np.float32)).resize(
                 view.size, Image.Resampling.BILINEAR
             )
             values = np.asarray(stretched, np.float32)
@@ -67,14 +67,21 @@ def field_of(layer: Layer, cell: tuple[int, int], size: tuple[int, int]) -> tupl
     down, across = centre(layer.place, cell)
     tall, wide = layer.receptive_field
     top, left = round(down - tall / 2), round(across - wide / 2)
-    bottom, right = top + tall, left + wide
-    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    left, right = clipped(left, left + wide, width)
+    top, bottom = clipped(top, top + tall, height)
+    return left, top, right, bottom
 
 
 def centre(place: Place, cell: tuple[int, int]) -> tuple[float, float]:
     """Return the centre of a cell in pixels from the top and from the left."""
     first, second = reversed(cell) if place.transposed else cell
     return place.start[0] + first * place.step[0], place.start[1] + second * place.step[1]
+
+
+def clipped(start: int, end: int, length: int) -> tuple[int, int]:
+    """Return the part of a range of pixels that is in the image, or the nearest pixel if none is."""
+    start = min(max(start, 0), length - 1)
+    return start, max(min(end, length), start + 1)
 
 
 @dataclass
@@ -89,7 +96,7 @@ class Largest:
         >>> from picasso.inside.exemplars import Largest
         >>> largest = Largest(2)
         >>> for index, value in enumerate([3.0, 1.0, 2.0]):
-        ...     largest.add(index, np.full((1, 1), value), np.full((1, 1), value))
+        ...     largest.add(index, np.full((1, 1), value))
         >>> [(one.index, one.value) for one in largest.found()]
         [(0, 3.0), (2, 2.0)]
     """
@@ -97,20 +104,19 @@ class Largest:
     count: int
     _heap: list[tuple[float, int, Exemplar]] = field(default_factory=list)
 
-    def add(self, index: int, values: NDArray[np.floating], activations: Array) -> None:
+    def add(self, index: int, values: Array) -> None:
         """Add an image.
 
         Args:
             index: its position.
             values: the numbers to compare, ``(h, w)``; an image whose values are all 0 or less is left out.
-            activations: the values of the channel, ``(h, w)``.
         """
         row, column = np.unravel_index(int(values.argmax()), values.shape)
         value = float(values[row, column])
         if value <= 0:
             return
         # Of images with the same value, the first ones are kept.
-        entry = value, -index, Exemplar(index, value, (int(row), int(column)), activations.copy())
+        entry = value, -index, Exemplar(index, value, (int(row), int(column)), values.copy())
         if len(self._heap) < self.count:
             heapq.heappush(self._heap, entry)
         else:

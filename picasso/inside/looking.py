@@ -45,12 +45,15 @@ def given(images: Any, model: Model) -> list[Source]:
     return sources
 
 
-def batches(model: Model, sources: Sequence[Source], unreadable: list[str]) -> Iterator[tuple[list[int], Array]]:
+def batches(
+    model: Model, sources: Sequence[Source], names: Sequence[str | None], unreadable: list[str]
+) -> Iterator[tuple[list[int], Array]]:
     """Yield the images that can be read as batches of inputs, with their positions.
 
     Args:
         model: the model.
         sources: the images.
+        names: their names, for messages; None for those that are no files.
         unreadable: a message is added for each image that can't be read.
 
     Raises:
@@ -61,7 +64,7 @@ def batches(model: Model, sources: Sequence[Source], unreadable: list[str]) -> I
         indices, inputs = [], []
         for index in range(start, min(start + model.batch_size, len(sources))):
             try:
-                image = image_from(sources[index], index, model=model).image
+                image = image_from(sources[index], index, names[index], model).image
             except PicassoError as error:
                 unreadable.append(str(error))
                 continue
@@ -73,3 +76,14 @@ def batches(model: Model, sources: Sequence[Source], unreadable: list[str]) -> I
             yield indices, np.stack(inputs)
     if not readable:
         raise ModelError(f"None of the {len(sources)} images can be read: {unreadable[0]}")
+
+
+def require_finite(values: Array, what: str) -> None:
+    """Raise ModelError if some values are NaN or infinite.
+
+    Args:
+        values: the values.
+        what: what they are, as the start of a sentence.
+    """
+    if not np.isfinite(values).all():
+        raise ModelError(f"{what} is not a finite number for each image, so there is nothing to compare.")

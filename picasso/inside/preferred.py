@@ -13,6 +13,7 @@ from picasso.attribution.ascent import Ascent
 from picasso.attribution.pixel_inputs import PixelInputs
 from picasso.attribution.spectra import Spectrum, Waves
 from picasso.inside.exemplars import field_of
+from picasso.inside.looking import require_finite
 from picasso.models.base import Model
 from picasso.models.info import Layer
 
@@ -56,7 +57,7 @@ def preferred_input(
 
     Raises:
         BadRequest: the input of the model is no linear function of each pixel.
-        ModelError: the model can't differentiate its layers.
+        ModelError: the model can't differentiate its layers, or its gradients are not finite.
 
     Examples:
         The layer of this model is its input, so that the preferred input is one pixel that is bright in that colour:
@@ -84,7 +85,9 @@ def preferred_input(
         weights[..., channel] = 1 / (rows * columns)
 
     def slope(images: NDArray[np.float64]) -> NDArray[np.float64]:
-        return pixels.backward(model.map_gradients(pixels.encode(images), weights, layer.name))
+        gradients = model.map_gradients(pixels.encode(images), weights, layer.name)
+        require_finite(gradients, f"The gradient of channel {channel} of layer {layer.name}")
+        return pixels.backward(gradients)
 
     smallest = 1.0 if single else SMALLEST
     ascent = Ascent(Waves(Spectrum.natural(pixels.shape)), slope, CROPS, smallest, NOISE, seed)
@@ -93,6 +96,7 @@ def preferred_input(
         progress(step + 1)
     found = ascent.pixels
     maps = model.feature_maps(pixels.encode(found[None]), layer.name)[0]
-    image = Image.fromarray(np.rint(255 * found).astype(np.uint8).squeeze())
+    shown = np.rint(255 * found).astype(np.uint8)
+    image = Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown)
     part = image.crop(field_of(layer, cell, image.size)) if single else image
     return Preferred(part, float((maps * weights[0]).sum(dtype=np.float64)))

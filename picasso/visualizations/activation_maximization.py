@@ -17,6 +17,7 @@ from scipy import ndimage
 from picasso.attribution.ascent import Ascent
 from picasso.attribution.pixel_inputs import PixelInputs
 from picasso.attribution.spectra import Phases, Spectrum, Waves
+from picasso.errors import ModelError
 from picasso.models.base import Model
 from picasso.targets import ClassLogit, OutputTask, Target
 from picasso.visualizations import (
@@ -141,7 +142,13 @@ class Search:
 
     def _slope(self, images: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the gradients of the score for images, both ``(N, H, W, channels)``."""
-        return self._pixels.backward(self._model.gradients(self._pixels.encode(images), [self._target])[:, 0])
+        gradients = self._model.gradients(self._pixels.encode(images), [self._target])[:, 0]
+        if not np.isfinite(gradients).all():
+            raise ModelError(
+                f"The gradient of the {self._target.score_quantity} of {self._target.name} is not finite, so no image "
+                "can be sought."
+            )
+        return self._pixels.backward(gradients)
 
     def panel(self) -> Panel:
         """Return the image as it is now, with the value and the score of the target."""
@@ -153,15 +160,19 @@ class Search:
         said = f"The {target.score_quantity} of this image is {score:.4g}"
         if target.quantity != target.score_quantity:
             said += f", the {target.quantity} {value:.3g}"
+        said += f", after {self.ascent.steps} steps."
+        if not self.ascent.attention.any():
+            said += " All gradients were 0, so nothing was optimized."
+        array = np.rint(255 * shown).astype(np.uint8)
         return Panel(
             title=target.name if self._settings.images == 1 else f"{target.name} ({self._start + 1})",
-            array=np.rint(255 * shown).astype(np.uint8).squeeze(),
+            array=array[..., 0] if array.shape[2] == 1 else array,
             target=target.text,
             class_index=target.index if isinstance(target, ClassLogit) else None,
             probability=value if target.quantity == "probability" else None,
             value=value,
             unit=target.quantity,
-            note=f"{said}, after {self.ascent.steps} steps.",
+            note=said,
         )
 
 

@@ -17,7 +17,10 @@ from picasso.errors import BadRequest, ModelError
 from picasso.examples.brightness import BrightnessModel
 from picasso.inside import channel
 from picasso.inside.channel import channel_card
+from picasso.inside.exemplars import Exemplar, Largest
 from picasso.models.base import Model
+from picasso.models.info import Layer, Place
+from picasso.targets.predictions import phrase
 from tests.conftest import FAKES, noise_image
 from tests.fakes import BlackBoxModel, LinearModel, RegressorModel, SegmenterModel
 
@@ -42,8 +45,8 @@ def test_exemplars_are_the_images_with_the_largest_values(colours: BrightnessMod
     images = spots((1, 2, (100, 0, 0)), (4, 5, (255, 0, 0)), (6, 6, (0, 255, 255)), (7, 0, (200, 0, 0)))
     card = channel_card(colours, "input", 0, images, exemplars=2)
     assert [(one.image, one.box) for one in card.by_activation] == [
-        ("image 2", (5, 4, 6, 5)),
-        ("image 4", (0, 7, 1, 8)),
+        ("image 1", (5, 4, 6, 5)),
+        ("image 3", (0, 7, 1, 8)),
     ]
     assert [one.value for one in card.by_activation] == pytest.approx([1, 200 / 255])
     assert [one.prediction for one in card.by_activation] == ["dark", "dark"]
@@ -57,7 +60,7 @@ def test_relevance_is_the_value_times_the_gradient(colours: BrightnessModel) -> 
     images = np.concatenate([np.full((1, 8, 8, 3), 220, np.uint8), spots((0, 0, (255, 0, 0)))])
     images[0, 3, 4] = 255
     card = channel_card(colours, None, 0, images)
-    assert [one.image for one in card.by_relevance] == ["image 1"]
+    assert [one.image for one in card.by_relevance] == ["image 0"]
     assert card.by_relevance[0].box == (4, 3, 5, 4)
     inputs = colours.inputs_of([Image.fromarray(images[0])])
     gradient = colours.feature_gradients(inputs, [1])[0, 3, 4, 0]
@@ -69,11 +72,11 @@ def test_changed_answers_are_counted(colours: BrightnessModel) -> None:
     card = channel_card(colours, None, 0, images)
     # Without red, the mean brightness is two thirds: of 140 and 180 it is below one half, of 250 above.
     assert [vars(one) for one in card.changes] == [{"before": "bright", "after": "dark", "images": 2, "among": 3}]
-    assert "Without channel 0, 67% of 3 images predicted as bright become dark." in card.sentences()
+    assert "Without channel 0, 2 of 3 images predicted as bright become dark." in card.sentences()
     same = channel_card(colours, None, 0, images, scale=1)
     assert same.changes == ()
     assert same.shift == 0
-    assert same.sentences()[-1] == "With channel 0 multiplied by 1, no answer changes."
+    assert same.sentences()[-1] == "With channel 0 multiplied by 1, no predicted class changes."
     inputs = colours.inputs_of([Image.fromarray(image) for image in images])
     best = colours.predict(inputs).argmax(axis=1)
     red = inputs.copy()
@@ -110,6 +113,10 @@ def test_models_that_are_no_classifiers(kind: type[Any]) -> None:
     assert card.shift == pytest.approx(float(np.abs(model.logits(without) - model.logits(inputs)).mean()), rel=1e-5)
     assert card.by_relevance == ()
     assert card.changes == ()
+    # Not a word about classes.
+    assert card.sentences()[-1] == f"Without channel 0, the mean absolute change of the scores is {card.shift:.3g}."
+    (best,) = model.decode(model.predict(inputs[:1]))
+    assert {one.prediction for one in card.by_activation if one.image == "image 0"} == {phrase(best[0])}
 
 
 def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> None:
@@ -122,6 +129,8 @@ def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> Non
         channel_card(linear, None, 0, image, scale=1, value=2)
     with pytest.raises(BadRequest, match="There are no images"):
         channel_card(linear, None, 0, [])
+    with pytest.raises(BadRequest, match="exemplars must be 1 or more, not 0"):
+        channel_card(linear, None, 0, image, exemplars=0)
     black_box = BlackBoxModel()
     black_box.load()
     with pytest.raises(ModelError, match="no feature maps, so it has no channels"):
@@ -134,6 +143,61 @@ def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> Non
     assert card.images == 1
     assert len(messages) == 1
     assert "broken.png" in messages[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("feature_maps", "Channel 0 of layer input is not a finite number"),
+        ("feature_gradients", "The gradient of channel 0 of layer input is not a finite number"),
+        ("logits", "The score is not a finite number"),
+    ],
+)
+def test_numbers_that_are_not_finite_are_refused(
+    linear: LinearModel, monkeypatch: pytest.MonkeyPatch, method: str, message: str
+) -> None:
+    known = getattr(linear, method)
+    monkeypatch.setattr(linear, method, lambda *arguments: known(*arguments) * np.nan)
+    with pytest.raises(ModelError, match=message):
+        channel_card(linear, "input", 0, [noise_image()])
+
+
+def test_images_of_the_same_name_have_different_names(linear: LinearModel, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        noise_image().save(tmp_path / folder / "one.png")
+    card = channel_card(linear, None, 0, tmp_path)
+    assert [one.image for one in card.by_activation] == ["a/one.png", "b/one.png"]
+
+
+def test_a_cell_in_the_padding_shows_the_nearest_pixel() -> None:
+    layer = Layer("c", (12, 12, 1), receptive_field=(1, 1), place=Place((-1.5, -1.5), (1.0, 1.0)))
+    values = np.zeros((12, 12), np.float32)
+    for cell, box in (((0, 0), (0, 0, 1, 1)), ((11, 5), (3, 7, 4, 8)), ((4, 11), (7, 2, 8, 3))):
+        exemplar = Exemplar(0, 1.0, cell, values)
+        assert exemplar.box(layer, (8, 8)) == box
+        assert exemplar.crop(layer, Image.new("RGB", (8, 8))).size == (1, 1)
+
+
+def test_relevance_of_negative_values_is_not_dimmed() -> None:
+    # A value of -2 with a gradient of -3 has a relevance of 6, and its cell is shown as it is.
+    layer = Layer("c", (4, 4, 1), receptive_field=(1, 1), place=Place((0.5, 0.5), (1.0, 1.0)))
+    relevance = np.zeros((4, 4), np.float32)
+    relevance[1, 2] = 6
+    kept = Largest(1)
+    kept.add(0, relevance)
+    (exemplar,) = kept.found()
+    crop = exemplar.crop(layer, Image.new("RGB", (4, 4), "black"))
+    assert np.asarray(crop).tolist() == [[[0, 0, 0]]]
+
+
+def test_indices_of_numpy_can_be_saved(colours: BrightnessModel, tmp_path: Path) -> None:
+    card = channel_card(colours, None, np.int64(2), spots((1, 2, (0, 0, 200))))  # type: ignore[arg-type]
+    card.save(tmp_path / "card")
+    assert json.loads((tmp_path / "card" / "card.json").read_text())["channel"] == 2
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadRequest, match="can't be written"):
+        card.save(tmp_path / "file" / "card")
 
 
 def test_dead_channels_have_no_exemplars(colours: BrightnessModel) -> None:
@@ -170,6 +234,9 @@ def test_the_command(tmp_path: Path) -> None:
     whole = CliRunner().invoke(main, [*asked, "--json"])
     assert whole.exit_code == 2
     assert json.loads(whole.stdout) == json.loads(json.dumps(picasso.channel_effects(model, None, folder).as_dict()))
+    nowhere = CliRunner().invoke(main, [*asked, "--channel", "2", "--out", str(tmp_path / "card" / "card.json" / "x")])
+    assert nowhere.exit_code == 2
+    assert "can't be created" in nowhere.stderr
     with pytest.raises(BadRequest, match="exists already"):
         card.save(tmp_path / "card")
 
@@ -229,7 +296,7 @@ def test_a_planted_detector_is_found() -> None:
         images.append(Image.fromarray((255 * pixels).round().astype(np.uint8)))
         places.append((top, left))
     card = channel_card(model, "detectors", 1, images)
-    shown = [int(one.image.removeprefix("image ")) - 1 for one in card.by_activation]
+    shown = [int(one.image.removeprefix("image ")) for one in card.by_activation]
     assert len(shown) == channel.EXEMPLARS
     assert set(shown) <= set(range(12))
     for index, one in zip(shown, card.by_activation, strict=True):

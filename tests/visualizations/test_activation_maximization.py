@@ -76,6 +76,25 @@ def test_notes_say_what_the_model_says_of_the_image(linear: LinearModel) -> None
         assert logits[index] > linear.logits(linear.encode([noise_image()]))[0, index]
 
 
+@pytest.mark.parametrize("shape", [(1, 7, 3), (7, 1, 3), (1, 1, 3), (1, 7, 1), (1, 1, 1)])
+def test_narrow_images_keep_their_shape(shape: tuple[int, int, int]) -> None:
+    for statistics in ("photographs", "the image"):
+        (panel,) = panels_of(planted(np.ones(shape)), classes=["ant"], Steps=8, Statistics=statistics)
+        assert panel.array.shape == (shape if shape[2] == 3 else shape[:2])
+
+
+def test_a_score_that_depends_on_nothing_is_said_so() -> None:
+    (panel,) = panels_of(planted(np.zeros((6, 9, 3))), classes=["ant"], Steps=8)
+    assert panel.note.endswith("after 8 steps. All gradients were 0, so nothing was optimized.")
+
+
+def test_gradients_that_are_not_finite_are_refused(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = linear.gradients
+    monkeypatch.setattr(linear, "gradients", lambda *arguments: known(*arguments) * np.nan)
+    with pytest.raises(ModelError, match="The gradient of the logit of bee is not finite, so no image"):
+        panels_of(linear, classes=["bee"], Steps=8)
+
+
 def test_images_depend_on_the_seed_alone(linear: LinearModel) -> None:
     (one,) = panels_of(linear, classes=["bee"], Steps=8)
     first, second = explain(
