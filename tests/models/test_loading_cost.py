@@ -29,6 +29,7 @@ class Operation:
         self._takers: list[Operation] = []
         shape = SimpleNamespace(rank=4, as_list=lambda: [3, 8, 8, 4])
         number = SimpleNamespace(is_floating=True)
+        self.node_def = SimpleNamespace(attr={})
         self._output = SimpleNamespace(
             op=self, value_index=0, shape=shape, dtype=number, consumers=lambda: self._takers
         )

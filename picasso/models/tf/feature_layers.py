@@ -76,6 +76,7 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
     order = {one: place for place, one in enumerate(one for one in inputs.graph.get_operations() if one in between)}
     layers: dict[str, FeatureLayer] = {}
     taken: set[Any] = set()
+    formats: dict[Any, bool] = {}
     for operation in order:
         joins = operation.type in JOINS and len(sources(operation, downstream)) > 1
         result = operation.outputs[0]
@@ -88,29 +89,34 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
         operations = [*groups, *whole_layer(operation, order, downstream)]
         taken.update(operations)
         tensor = operations[-1].outputs[0]
-        layer = FeatureLayer(tensor, operations, channels_first=channels_first(operation, downstream))
+        layer = FeatureLayer(tensor, operations, channels_first=channels_first(operation, downstream, formats))
         if None not in layer.shape and layer.shape[0] * layer.shape[1] > 1:
             layers[layer_name(tensor.op.name, known, layers)] = layer
     return layers
 
 
-def channels_first(operation: Any, among: Collection[Any]) -> bool:
+def channels_first(operation: Any, among: Collection[Any], known: dict[Any, bool]) -> bool:
     """Tell whether the output of an operation is ``(N, c, h, w)``, by the nearest operation before that states it.
 
     Args:
         operation: a convolution, or what merges several feature maps.
         among: the operations to search.
+        known: the answers for earlier operations, so that no part of the graph is searched twice; this one is added.
     """
-    seen, waiting = {operation}, [operation]
+    seen, waiting, known[operation] = {operation}, [operation], False
     while waiting:
         current = waiting.pop(0)
         if "data_format" in current.node_def.attr:
-            return bool(current.get_attr("data_format") == b"NCHW")
+            known[operation] = bool(current.get_attr("data_format") == b"NCHW")
+            break
+        if current is not operation and current in known:
+            known[operation] = known[current]
+            break
         if current.type in FOLLOWING | JOINS:
             before = sources(current, among) - seen
             seen |= before
             waiting += sorted(before, key=lambda one: str(one.name))
-    return False
+    return known[operation]
 
 
 def is_group(operation: Any) -> bool:
