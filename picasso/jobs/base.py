@@ -51,11 +51,15 @@ class Job:
     def end(self) -> Literal["finished", "failed", "cancelled"] | None:
         """Return how a job of one part has ended, or None if it has not."""
         # "done" is checked first: the worker may finish while this method reads.
-        if (self.folder / "done").exists():
+        if self.is_done():
             return "finished"
         if (self.folder / "error.json").exists():
             return "failed"
         return "cancelled" if (self.folder / "cancel").exists() else None
+
+    def is_done(self) -> bool:
+        """Tell whether the mark of its end is there."""
+        return (self.folder / "done").exists()
 
     def at_work(self) -> bool:
         """Tell whether it is queued or running."""

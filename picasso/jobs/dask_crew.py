@@ -101,9 +101,10 @@ class DaskCrew:
         # Longer than it takes to lose a connection.
         self._thread.join(timeout=3 * CONNECT_SECONDS)
         self._part(WorkerDied("The server is shutting down."))
-        shutil.rmtree(self._shared.folder, ignore_errors=True)
+        # Before the files are gone: a task that stops because of that would look like one that is done.
         for seat in list(self._seats.values()):
             seat.join()
+        shutil.rmtree(self._shared.folder, ignore_errors=True)
         if self._client:
             with suppress(Exception):
                 self._client.close(timeout=CONNECT_SECONDS)

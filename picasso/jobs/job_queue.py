@@ -345,8 +345,12 @@ class JobQueue:
         """Submit an audit to the engine."""
         self._promise(audit, self._engine.audit(audit.folder), self._settle_audit)
 
-    def start_predictions(self, job: Predictions, images: Sequence[StoredImage]) -> None:
+    def start_predictions(self, job: Predictions, images: Callable[[], Sequence[StoredImage]]) -> None:
         """Queue the predictions of images, or add images to those that are queued already.
+
+        Args:
+            job: the predictions.
+            images: returns the images; called in turn, so that of two callers at the same time the later has all.
 
         Raises:
             BadRequest: there are no images.
@@ -354,17 +358,17 @@ class JobQueue:
             Busy: the queue is full.
             StorageFull: the disk is full.
         """
-        if not images:
-            raise BadRequest("There are no images to predict. Upload images or add samples.", field="images")
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
         self._withdraw()
         with self._lock, room_on_disk():
+            if not (wanted := list(images())):
+                raise BadRequest("There are no images to predict. Upload images or add samples.", field="images")
             queued = job.id in self._active
             if not queued:
                 self._check_capacity(job.folder.parent.parent)
-            job.start(Order(self._configured, list(images)))
+            job.start(Order(self._configured, wanted))
             # Counted, so that the part in progress is followed by another, even if it was the last.
             self._active.setdefault(job.id, Active(job, 0)).left += 1
         self._ask_for_turns()

@@ -3,9 +3,10 @@
 ====================  ================================================================================
 ``predictions.json``  when it was created
 ``start.json``        :class:`Order`: the images to predict, and how the worker finds the model
+``order``             the id of this order
 ``rows.jsonl``        a random mark, then one :class:`Row` per line: the predictions of an image by a model
 ``progress.json``     :class:`Progress`
-``done``              marks that all images of the order have a row
+``done``              marks that all images of an order have a row, with its id and the last progress
 ``cancel``            marks cancelled predictions
 ``error.json``        why they failed
 ====================  ================================================================================
@@ -15,13 +16,14 @@ Rows are kept when images are added or removed, so only new images are computed.
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
@@ -61,10 +63,12 @@ class Order:
     Attributes:
         configuration: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
         images: the images.
+        id: distinguishes it from other orders.
     """
 
     configuration: dict[str, Any]
     images: list[StoredImage]
+    id: str = field(default_factory=functools.partial(secrets.token_hex, 8))
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,8 @@ class Predictions(Job):
         with self.unless_deleted(NotFound(self.gone)):
             # Written before the marks are removed: on a full disk, the state stays the same.
             fileio.write_json(self.folder / "start.json", asdict(order))
+            # The worker may finish the order before this one now, or after the marks are removed.
+            fileio.write_json(self.folder / "order", order.id)
             for mark in ("done", "progress.json", "error.json", "cancel"):
                 (self.folder / mark).unlink(missing_ok=True)
 
@@ -170,9 +176,9 @@ class Predictions(Job):
         """Store the progress."""
         fileio.write_json(self.folder / "progress.json", asdict(progress))
 
-    def finish(self, progress: Progress) -> None:
-        """Mark that all images have a row, with the last progress: a new start may have deleted that one."""
-        fileio.write_json(self.folder / "done", asdict(progress))
+    def finish(self, progress: Progress, order: Order) -> None:
+        """Mark that all images of an order have a row, with the last progress: a new start may have deleted that."""
+        fileio.write_json(self.folder / "done", {"order": order.id, "progress": asdict(progress)})
 
     # ---- read by both processes ---------------------------------------------------------------------------
 
@@ -184,14 +190,25 @@ class Predictions(Job):
             return "idle"
         return "running" if (self.folder / "progress.json").exists() else "waiting"
 
+    def is_done(self) -> bool:
+        """Tell whether all images of the latest order have a row."""
+        return self._last() is not None
+
+    def _last(self) -> dict[str, Any] | None:
+        """Return the progress at the end of the latest order, or None before that."""
+        done = fileio.read_json(self.folder / "done")
+        if not done or done["order"] != fileio.read_json(self.folder / "order"):
+            return None
+        progress: dict[str, Any] = done["progress"]
+        return progress
+
     def at_work(self) -> bool:
         """Tell whether predictions are queued or running."""
         return not self.deleted() and self.state() in ("waiting", "running")
 
     def progress(self) -> Progress:
         """Return the latest progress."""
-        last = fileio.read_json(self.folder / "done") or fileio.read_json(self.folder / "progress.json")
-        return Progress(**(last or {}))
+        return Progress(**(self._last() or fileio.read_json(self.folder / "progress.json") or {}))
 
     def computed(self) -> float:
         """Return the computing time since the last start, in seconds."""

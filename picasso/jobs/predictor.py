@@ -37,7 +37,8 @@ def predict_part(job: Predictions, load: Callable[[], Model], checkpoint: Callab
     """
     if job.is_stopped():
         raise Cancelled
-    model, images, before = load(), job.order().images, job.progress()
+    model, order, before = load(), job.order(), job.progress()
+    images = order.images
     key = identity(model.card().as_dict())
     known = job.open(key, images)
     todo = [image for image in images if image["uid"] not in known]
@@ -58,9 +59,8 @@ def predict_part(job: Predictions, load: Callable[[], Model], checkpoint: Callab
         done += len(some)
         checkpoint()
     last, _ = report()
-    # Images may have been added to the order in the meantime.
-    if done == len(todo) and job.order().images == images:
-        job.finish(last)
+    if done == len(todo):
+        job.finish(last, order)
 
 
 def predict(model: Model, key: str, images: Sequence[StoredImage]) -> list[Row]:

@@ -261,9 +261,16 @@ const compute = async (form) => {
 
 // When the map is there: predict the images of the strip, and show what is known.
 let predicting = false;
+// Whether a view that was shown in the meantime has images without a prediction, too.
+let askedAgain = false;
 const predictAll = async (mine) => {
-  if (predicting || !find("[data-unpredicted]")) return;
+  if (!find("[data-unpredicted]")) return;
+  if (predicting) {
+    askedAgain = true;
+    return;
+  }
   predicting = true;
+  askedAgain = false;
   const url = `${root}/api/gallery`;
   try {
     await modelLoaded();
@@ -275,7 +282,7 @@ const predictAll = async (mine) => {
   } finally {
     predicting = false;
   }
-  if (mine === turn) show(location.href, { how: "replace", scroll: false });
+  if (mine === turn || askedAgain) show(location.href, { how: "replace", scroll: false });
 };
 
 // Views whose computation the user has cancelled: they start again only on request.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,31 @@ def test_a_drag_that_is_taken_back_changes_nothing(visitor: Page) -> None:
     visitor.keyboard.press("Escape")
     visitor.mouse.up()
     until(lambda: names(visitor) == before)
+
+
+def test_images_that_arrive_while_others_are_predicted_are_predicted_too(visitor: Page) -> None:
+    """The page asks once at a time, and learns late that the first predictions have ended."""
+    held: list[Route] = []
+    ended = threading.Event()
+
+    def hold(route: Route) -> None:
+        if route.request.method == "GET" and not ended.is_set():
+            held.append(route)
+        else:
+            route.continue_()
+
+    visitor.route("**/api/gallery", hold)
+    with visitor.expect_request(lambda request: request.url.endswith("/api/gallery") and request.method == "GET"):
+        visitor.locator("#file").set_input_files([file("a.png")])
+    visitor.locator("#file").set_input_files([file("b.png")])
+    expect(thumbs(visitor)).to_have_count(2)
+    # The map of the second one is there, and nothing else would change the page.
+    expect(visitor.locator("[data-watch]")).to_have_count(0)
+    visitor.wait_for_timeout(500)
+    ended.set()
+    for route in held:
+        route.continue_()
+    expect(visitor.locator(".thumbs .predicted-class")).to_have_count(2, timeout=20_000)
 
 
 def test_uploads_wait_for_a_server_that_is_busy_with_others(visitor: Page, faults: list[str]) -> None:

@@ -202,9 +202,9 @@ def test_the_findings_of_an_audit_are_those_of_one_process(case: Case, folder: P
 def test_predictions_are_computed(case: Case, folder: Path) -> None:
     job = Predictions.create(folder.parent / "predictions")
     images = make_run(folder, count=5).spec().images
-    case.queue.start_predictions(job, images)
+    case.queue.start_predictions(job, lambda: images)
     until(lambda: job.state() == "finished")
-    assert job.order() == Order(case.configured, images)
+    assert job.order() == Order(case.configured, images, job.order().id)
     assert job.progress().done == 5
 
 

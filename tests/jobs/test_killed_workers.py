@@ -25,7 +25,11 @@ def killer(folder: Path, workers: list[subprocess.Popen[bytes]], ended: threadin
     moments = random.Random(1)  # noqa: S311
     while len(killed) < KILLS and not ended.wait(0.02):
         for lease in folder.glob("*/tasks/taken/*"):
-            pair = json.loads(lease.read_text())["shard"]
+            try:
+                pair = json.loads(lease.read_text())["shard"]
+            except FileNotFoundError:
+                # The worker has ended its task.
+                continue
             holds = [one for one in workers if f"-{one.pid}-" in lease.name and one.poll() is None]
             # The command gives up a pair whose worker dies twice.
             if pair in killed or not holds:

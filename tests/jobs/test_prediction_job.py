@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -35,11 +36,11 @@ def images(folder: Path, count: int, start: int = 0) -> list[StoredImage]:
 def ordered(folder: Path, some: list[StoredImage]) -> Predictions:
     """Return predictions that wait for a worker."""
     job = Predictions.create(folder / "predictions")
-    job.start(order(some))
+    job.start(order_of(some))
     return job
 
 
-def order(some: list[StoredImage]) -> Order:
+def order_of(some: list[StoredImage]) -> Order:
     return Order(worker.reference(config.build({}, None, fake_settings())), some)
 
 
@@ -86,7 +87,7 @@ def test_added_images_are_computed_and_no_others(tmp_path: Path) -> None:
     some, model = images(tmp_path, 3), Counting()
     job = ordered(tmp_path, some)
     part(job, model)
-    job.start(order([*some, *images(tmp_path, 2, 3)]))
+    job.start(order_of([*some, *images(tmp_path, 2, 3)]))
     before, model.predicted = model.predicted, 0
     part(job, model)
     assert (before, model.predicted, sorted(job.rows(key(model)))) == (3, 2, [0, 1, 2, 3, 4])
@@ -96,13 +97,13 @@ def test_the_rows_of_removed_images_and_of_another_checkpoint_are_dropped(tmp_pa
     some, model = images(tmp_path, 4), Counting()
     job = ordered(tmp_path, some)
     part(job, model)
-    job.start(order(some[1:]))
+    job.start(order_of(some[1:]))
     part(job, model)
     assert sorted(job.rows(key(model))) == [1, 2, 3]
     other = Counting()
     other.checkpoint = "later.npz"
     assert job.rows(key(other)) == {}
-    job.start(order(some[1:]))
+    job.start(order_of(some[1:]))
     part(job, other)
     assert (other.predicted, sorted(job.rows(key(other))), job.rows(key(model))) == (3, [1, 2, 3], {})
 
@@ -114,7 +115,7 @@ def test_half_a_line_of_a_dead_worker_is_computed_again(tmp_path: Path) -> None:
     file = job.folder / "rows.jsonl"
     file.write_bytes(file.read_bytes()[:-20])
     assert sorted(job.rows(key(model))) == [0, 1]
-    job.start(order(some))
+    job.start(order_of(some))
     part(job, model)
     assert sorted(job.rows(key(model))) == [0, 1, 2]
     assert [json.loads(line)["uid"] for line in file.read_text().splitlines()[1:]] == [0, 1, 2]
@@ -140,7 +141,7 @@ def test_cancelling_stops_after_a_batch_and_starting_goes_on(tmp_path: Path) -> 
     assert (job.state(), len(job.rows(key(model)))) == ("cancelled", 2)
     with pytest.raises(Cancelled):
         part(job, model)
-    job.start(order(some))
+    job.start(order_of(some))
     part(job, model)
     assert (job.state(), model.predicted) == ("finished", 5)
 
@@ -199,50 +200,88 @@ def runner(engine: Idle) -> JobQueue:
 def test_the_queue_asks_for_parts_until_all_is_done(runner: JobQueue, engine: Idle, tmp_path: Path) -> None:
     some, job = images(tmp_path, 2), Predictions.create(tmp_path / "predictions")
     with pytest.raises(BadRequest):
-        runner.start_predictions(job, [])
-    runner.start_predictions(job, some[:1])
+        runner.start_predictions(job, list)
+    runner.start_predictions(job, lambda: some[:1])
     # Images that are added meanwhile need no place in the queue.
-    runner.start_predictions(job, some)
+    runner.start_predictions(job, lambda: some)
     with pytest.raises(Busy):
-        runner.start_predictions(Predictions.create(tmp_path / "others"), some)
+        runner.start_predictions(Predictions.create(tmp_path / "others"), lambda: some)
     job.report(Progress(1, 2, 1, 1.0))
     engine.promised[-1].set_result(None)
     assert (len(engine.promised), job.state()) == (2, "running")
     job.report(Progress(2, 2, 2, 2.0))
-    job.finish(job.progress())
+    job.finish(job.progress(), job.order())
     engine.promised[-1].set_result(None)
     assert (len(engine.promised), job.state(), runner.position(job)) == (2, "finished", 0)
-    runner.start_predictions(job, some)
+    runner.start_predictions(job, lambda: some)
 
 
 def test_images_added_when_the_last_part_has_just_ended_get_their_own(
     runner: JobQueue, engine: Idle, tmp_path: Path
 ) -> None:
     some, job = images(tmp_path, 2), Predictions.create(tmp_path / "predictions")
-    runner.start_predictions(job, some[:1])
+    runner.start_predictions(job, lambda: some[:1])
     job.report(Progress(1, 1, 1, 1.0))
-    job.finish(job.progress())
-    runner.start_predictions(job, some)
+    job.finish(job.progress(), job.order())
+    runner.start_predictions(job, lambda: some)
     engine.promised[-1].set_result(None)
     assert (len(engine.promised), job.state()) == (2, "waiting")
     # The same if they were cancelled before their turn.
     job.cancel()
     engine.promised[-1].cancel()
     assert job.state() == "cancelled"
-    runner.start_predictions(job, some)
+    runner.start_predictions(job, lambda: some)
     assert (len(engine.promised), job.state()) == (3, "waiting")
+
+
+def test_the_end_of_an_earlier_order_is_not_that_of_the_latest(tmp_path: Path) -> None:
+    """The worker reads an order, and finishes it while the next one is being stored."""
+    some, model = images(tmp_path, 3), Counting()
+    job = ordered(tmp_path, some[:2])
+
+    class Late(Predictions):
+        def finish(self, progress: Progress, order: Order) -> None:
+            job.start(order_of(some))
+            super().finish(progress, order)
+
+    part(Late(job.folder), model)
+    assert (job.state(), job.progress().done, job.is_done()) == ("waiting", 0, False)
+    part(job, model)
+    assert (job.state(), sorted(job.rows(key(model)))) == ("finished", [0, 1, 2])
+
+
+def test_the_images_are_read_in_turn(runner: JobQueue, tmp_path: Path) -> None:
+    """Of two callers at the same time, the one that comes later can't order fewer images than the first."""
+    some, job = images(tmp_path, 2), Predictions.create(tmp_path / "predictions")
+    listed, held, other = some[:1], threading.Event(), threading.Event()
+
+    def slowly() -> list[StoredImage]:
+        found = list(listed)
+        held.set()
+        other.wait(0.3)
+        return found
+
+    first = threading.Thread(target=runner.start_predictions, args=(job, slowly))
+    first.start()
+    assert held.wait(5)
+    listed = some
+    second = threading.Thread(target=runner.start_predictions, args=(job, lambda: listed))
+    second.start()
+    first.join()
+    second.join()
+    assert job.order().images == some
 
 
 def test_parts_without_progress_and_crashes_end_the_predictions(runner: JobQueue, engine: Idle, tmp_path: Path) -> None:
     some, job = images(tmp_path, 2), Predictions.create(tmp_path / "predictions")
-    runner.start_predictions(job, some)
+    runner.start_predictions(job, lambda: some)
     engine.promised[-1].set_result(None)
     assert job.state() == "failed"
-    runner.start_predictions(job, some)
+    runner.start_predictions(job, lambda: some)
     engine.promised[-1].set_exception(WorkerCrashed("It crashed."))
     assert (job.state(), job.error()) == ("failed", {"code": "worker_died", "message": "It crashed."})
-    runner.start_predictions(job, some)
+    runner.start_predictions(job, lambda: some)
     job.cancel()
     # The place of cancelled predictions is free at once.
-    runner.start_predictions(Predictions.create(tmp_path / "others"), some)
+    runner.start_predictions(Predictions.create(tmp_path / "others"), lambda: some)
     assert job.state() == "cancelled"

@@ -168,7 +168,7 @@ def start_gallery() -> Started:
     """Predict all images that are not predicted yet; images added later need another call."""
     session = need_session()
     job = session.need_predictions()
-    services().runner.start_predictions(job, session.images())
+    services().runner.start_predictions(job, session.images)
     return Started(id=job.id, url=url_for("api_gallery.show_gallery"))
 
 

@@ -123,7 +123,7 @@ def orders(classified: bool, chosen: str) -> dict[str, str]:
 def start() -> BaseResponse:
     """Predict the images that are not predicted yet, and show the gallery."""
     session = need_session()
-    services().runner.start_predictions(session.need_predictions(), session.images())
+    services().runner.start_predictions(session.need_predictions(), session.images)
     return redirect(back(), 303)
 
 
