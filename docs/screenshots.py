@@ -310,6 +310,22 @@ def what_if(studio: Studio) -> None:
         studio.take(page, "what-if", whole=True)
 
 
+@state("photographs")
+def inside(studio: Studio) -> None:
+    with studio.page(width=1400, height=1000) as page:
+        take_ten(page)
+        page.locator('.thumbs a[title*="chelsea"]').click()
+        page.locator(".thumbs .current", has_text="chelsea").wait_for()
+        page.get_by_role("link", name="What do its channels respond to?").click()
+        page.locator(".maps button").first.click()
+        page.locator("[data-classes] tr").first.wait_for()
+        page.get_by_role("button", name="What does it respond to?").click()
+        page.locator("[data-strongest] img").first.wait_for(timeout=60_000)
+        page.wait_for_timeout(1000)
+        page.evaluate("scrollTo(0, 0)")
+        studio.take(page, "inside")
+
+
 @state("compared")
 def compared(studio: Studio) -> None:
     with studio.page(height=1100) as page:

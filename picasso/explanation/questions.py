@@ -107,31 +107,42 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
     after = model.predict(np.stack([covered(model, hidden, *one, other) for one in zip(images, views, strict=True)]))
     answers = []
     for image, now, best, view in zip(images, after, model.decode(after), views, strict=True):
-        targets, missing = asked(model, image, question)
-        moved = changes(model.spec, Answer(output_of(image), image.best), Answer(now, best))
-        document = {
-            "before": list(image.best),
-            "after": list(best),
-            "classes": list(moved.entries),
-            "targets": [
-                {
-                    "text": one.text,
-                    "name": one.name,
-                    "quantity": one.quantity,
-                    "before": image.value(one),
-                    "after": float(one.value(now[None])[0]),
-                }
-                for one in targets
-            ],
-            "flipped": moved.flipped,
-            "size": list(view.size),
-            "colours": [render.class_colour(one["index"]) for one in moved.entries],
-            "notes": [error.message for error in missing],
-        }
-        if moved.share is not None:
-            document["share"] = moved.share
+        document = moved(model, image, Answer(now, best), question)
         answers.append({**document, **(drawn(model, view, now) if question["show"] else {})})
     return {"answers": answers}
+
+
+def moved(model: Model, image: Input, after: Answer, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the predictions for an image before and after something was changed, as :func:`what_if` does.
+
+    Args:
+        model: the model.
+        image: the image.
+        after: the output after the change, and its predictions.
+        question: ``targets`` and ``references`` as in :func:`predict`.
+    """
+    targets, missing = asked(model, image, question)
+    found = changes(model.spec, Answer(output_of(image), image.best), after)
+    document = {
+        "before": list(image.best),
+        "after": list(after.predictions),
+        "classes": list(found.entries),
+        "targets": [
+            {
+                "text": one.text,
+                "name": one.name,
+                "quantity": one.quantity,
+                "before": image.value(one),
+                "after": float(one.value(after.output[None])[0]),
+            }
+            for one in targets
+        ],
+        "flipped": found.flipped,
+        "size": list(image.view.size),
+        "colours": [render.class_colour(one["index"]) for one in found.entries],
+        "notes": [error.message for error in missing],
+    }
+    return document if found.share is None else {**document, "share": found.share}
 
 
 def asked(model: Model, image: Input, question: Mapping[str, Any]) -> tuple[Sequence[Target], list[BadRequest]]:

@@ -102,7 +102,7 @@ class Largest:
     """
 
     count: int
-    _heap: list[tuple[float, int, Exemplar]] = field(default_factory=list)
+    _heap: list[tuple[float, float, int, Exemplar]] = field(default_factory=list)
 
     def add(self, index: int, values: Array) -> None:
         """Add an image.
@@ -115,8 +115,13 @@ class Largest:
         value = float(values[row, column])
         if value <= 0:
             return
-        # Of images with the same value, the first ones are kept.
-        entry = value, -index, Exemplar(index, value, (int(row), int(column)), values.copy())
+        # An activation may have a maximum, such as 6, that many images reach. Of these, those with the largest mean are
+        # kept, and then the first ones.
+        mean, found = (
+            float(values.mean(dtype=np.float64)),
+            Exemplar(index, value, (int(row), int(column)), values.copy()),
+        )
+        entry = value, mean, -index, found
         if len(self._heap) < self.count:
             heapq.heappush(self._heap, entry)
         else:
@@ -124,4 +129,4 @@ class Largest:
 
     def found(self) -> list[Exemplar]:
         """Return the exemplars, the largest value first."""
-        return [one for _, _, one in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
+        return [one for *_, one in sorted(self._heap, key=lambda entry: entry[:3], reverse=True)]

@@ -32,6 +32,7 @@ from picasso.explanation import comparison, cost_model, preprocessing_trial, que
 from picasso.explanation.inputs import NamedImage, Other, image_from, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
+from picasso.inside import questions as inside_questions
 from picasso.jobs import predictor, repeatable, reuse
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
@@ -297,6 +298,8 @@ def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
             # JSON does not allow numbers as keys.
             counts = {int(target): count for target, count in question["counts"].items()}
             return auditor.cost(model_of(key), settings_of(json.loads(key)), counts, question["pairs"])
+        if question["kind"] in inside_questions.KINDS:
+            return inside_questions.answer(model_of(key), question)
         return questions.answer(model_of(key), visualizations(key), question)
     except PicassoError:
         raise

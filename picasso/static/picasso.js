@@ -15,6 +15,7 @@ const SCRIPTS = {
   "[data-filters]": "./gallery.js",
   "[data-look]": "./display_options.js",
   "[data-what-if]": "./what_if.js",
+  "[data-inside]": "./inside.js",
   "[data-targets]": "./targets.js",
   "[data-pick-region]": "./pick_region.js",
   "[data-pick-box]": "./pick_box.js",

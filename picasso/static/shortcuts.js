@@ -9,6 +9,7 @@ const KEYS = [
   ["a.map", "Enter", "enlarge a map"],
   ["[data-compare]", "B", "blink between two maps"],
   ["[data-compare]", "← →", "swipe between two maps"],
+  ["[data-inside]", "arrow keys, Shift", "move or resize the frame; Enter chooses it"],
   ["[data-what-if]", "arrow keys, Shift", "move or resize the frame; Enter hides it"],
   ["[data-what-if]", "Ctrl + Z", "undo"],
   ["body", "?", "this list"],

@@ -282,6 +282,8 @@ const predictAll = async (mine) => {
   } finally {
     predicting = false;
   }
+  // What the user has asked for in the meantime asks for its own predictions.
+  if (find("[data-busy]")) return;
   if (mine === turn || askedAgain) show(location.href, { how: "replace", scroll: false });
 };
 

@@ -32,6 +32,8 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
 # The maximum length of the name of a session.
 MAX_NAME = 80
+# The names of channels, and how many a session may have.
+CHANNEL_NAMES, MAX_CHANNEL_NAMES = "channel_names.json", 1_000
 # Audits without images are small, but their number must be limited.
 MAX_AUDITS = 20
 
@@ -77,9 +79,8 @@ class Session:
 
     def rename(self, name: str) -> None:
         """Name the session; long names are cut."""
-        words = "".join(letter if letter.isprintable() else " " for letter in name).split()
         with fileio.room_on_disk():
-            fileio.write_json(self._folder / "name.json", " ".join(words)[:MAX_NAME].strip())
+            fileio.write_json(self._folder / "name.json", printable(name, MAX_NAME))
 
     def last_used(self) -> float:
         """Return the time of the last request that used it, in seconds since the epoch."""
@@ -268,6 +269,33 @@ class Session:
         run.cancel()
         fileio.remove(run.folder, self._trash)
 
+    # ---- channels ---------------------------------------------------------------------------------------
+
+    def channel_names(self, model: str) -> dict[str, dict[int, str]]:
+        """Return the names that the visitor gave to channels of a model, by layer and index.
+
+        Args:
+            model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
+        """
+        stored = (fileio.read_json(self._folder / CHANNEL_NAMES) or {}).get(model, {})
+        return {layer: {int(index): name for index, name in named.items()} for layer, named in stored.items()}
+
+    def name_channel(self, model: str, layer: str, channel: int, name: str) -> None:
+        """Name a channel of a model; "" removes the name.
+
+        Raises:
+            TooLarge: the session has the maximum number of names.
+        """
+        with self._lock, fileio.room_on_disk():
+            stored = fileio.read_json(self._folder / CHANNEL_NAMES) or {}
+            named = stored.setdefault(model, {}).setdefault(layer, {})
+            named.pop(str(channel), None)
+            if text := printable(name, MAX_NAME):
+                if sum(len(one) for layers in stored.values() for one in layers.values()) >= MAX_CHANNEL_NAMES:
+                    raise TooLarge(f"A session can name at most {MAX_CHANNEL_NAMES:,} channels. Remove a name first.")
+                named[str(channel)] = text
+            fileio.write_json(self._folder / CHANNEL_NAMES, stored)
+
     # ---- all jobs -----------------------------------------------------------------------------------------
 
     def jobs(self) -> list[Job]:
@@ -368,3 +396,9 @@ def label_of(path: str) -> str:
     parts = ("".join(filter(str.isprintable, part)).strip() for part in path.replace("\\", "/").split("/")[:-1])
     named = [part[:MAX_FOLDER_NAME] for part in parts if part not in ("", ".", "..")]
     return "/".join(named[-MAX_FOLDERS:])
+
+
+def printable(text: str, limit: int) -> str:
+    """Return a text on one line, without characters that can't be printed; long ones are cut."""
+    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
+    return " ".join(words)[:limit].strip()

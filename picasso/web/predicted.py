@@ -77,6 +77,18 @@ def labels() -> Labels:
     return labels_of(tuple(map(str, runner.class_names())) if known else ())
 
 
+def model_identity() -> str:
+    """Return what identifies the predictions of the model.
+
+    Raises:
+        NotReady: the model is not loaded.
+    """
+    runner = services().runner
+    # Raises the error.
+    runner.class_names()
+    return identity(runner.model_status()["card"])
+
+
 def predictions(session: Session, images: Sequence[StoredImage] | None = None) -> dict[int, Row]:
     """Return the class and the prediction of each image of a session by its number, as far as they are known.
 

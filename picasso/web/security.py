@@ -48,6 +48,7 @@ LINKABLE = frozenset(
         "pages.show_runs",
         "pages.together",
         "pages.what_if",
+        "inside.show",
         "gallery.show",
         "model.show",
         "audits.index",

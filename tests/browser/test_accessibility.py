@@ -14,6 +14,7 @@ from tests.browser.conftest import BROWSER, Past, full
 pytestmark = BROWSER
 
 WHAT_IF = "/images/1/what-if"
+INSIDE = "/images/1/inside?channel=0"
 NOWHERE = "/nowhere"
 
 RULES = {
@@ -64,6 +65,7 @@ def places(past: Past) -> list[str]:
         *others,
         together,
         WHAT_IF,
+        INSIDE,
         "/audit",
         "/model",
         "/reset",
@@ -87,7 +89,7 @@ def test_axe_finds_no_violation(
     visitor.context.add_cookies(past.cookies)
     for place in places:
         visitor.goto(full(visitor, place))
-        if place == WHAT_IF:
+        if place in (WHAT_IF, INSIDE):
             expect(visitor.locator("[data-classes] tr")).not_to_have_count(0)
         wrong[place] = violations(visitor, rules)
     # The browser itself complains about the page that is not there.

@@ -151,6 +151,9 @@ def test_answers_fit_their_schemas(client: FlaskClient, description: dict[str, A
         ask("GET", "/api/outputs/{name}", f"/api/outputs/{started['id']}-0-{name}")
     hidden = [{"box": [0, 0, 0.5, 1]}, {"line": [[0.1, 0.1]], "width": 0.2}]
     ask("POST", "/api/what-if", json={"shapes": hidden, "fill": "image", "other": 1, "view": True})
+    layer = ask("POST", "/api/channels", json={"image": 0, "order": "region", "region": [0, 0, 0.5, 1]})["layer"]
+    ask("PUT", "/api/channel/name", json={"layer": layer, "channel": 0, "name": "stripes"})
+    ask("POST", "/api/channel", json={"channel": 0, "scale": 0.5, "crops": True})
     ask("PUT", "/api/images/order", json={"images": [1, "0"]})
     for name in ("Means", "GradCAM", "PartialOcclusion"):
         ask("GET", "/api/visualizers/{name}", f"/api/visualizers/{name}")

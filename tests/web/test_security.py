@@ -74,6 +74,7 @@ LINKED = {
     "GET /documentation/<path:name>",
     "GET /healthz",
     "GET /model",
+    "GET /images/<uid>/inside",
     "GET /images/<uid>/what-if",
     "GET /readyz",
     "GET /gallery",

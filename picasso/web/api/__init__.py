@@ -1,3 +1,14 @@
 """The REST API: one module per resource, and the description of it as OpenAPI."""
 
-__all__ = ["application", "audits", "documents", "gallery", "images", "openapi", "operations", "questions", "runs"]
+__all__ = [
+    "application",
+    "audits",
+    "documents",
+    "gallery",
+    "images",
+    "inside",
+    "openapi",
+    "operations",
+    "questions",
+    "runs",
+]

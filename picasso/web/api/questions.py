@@ -159,8 +159,8 @@ class TargetChange(Document):
         text: how to write it in a request.
         name: what it is called in results.
         quantity: what its value is, with its unit.
-        before: its value for the whole image.
-        after: its value with the regions hidden.
+        before: its value before the change.
+        after: its value after it.
     """
 
     text: str

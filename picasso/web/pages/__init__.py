@@ -8,6 +8,7 @@ __all__ = [
     "files",
     "gallery",
     "home",
+    "inside",
     "jobs",
     "model",
     "reset",

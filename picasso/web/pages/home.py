@@ -21,6 +21,7 @@ from picasso.web.pages.address import Address, filled
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.gallery import selected_images
+from picasso.web.pages.inside import no_channels
 from picasso.web.pages.reset import undoable
 from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
 from picasso.web.pages.workspace import View
@@ -74,6 +75,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         methods=methods(),
         choices=choices(list(class_names().values())),
         layers=services().runner.layers(),
+        no_channels=no_channels(),
         colours=(SEQUENTIAL[0], DIVERGING[0]),
         recipes=recipes_of(view.shown.look) if view.shown and view.shown.look else {},
         errors=errors or [],

@@ -1,0 +1,348 @@
+// The page "Inside the network": the channels of a layer for an image, and what happens if one of them is changed.
+
+import { counted, modelLoaded, pause, send } from "./common.js";
+import { stage } from "./mask_editor.js";
+import { TOLD } from "./told.js";
+
+// The number of channels that are shown at first, and added with each click.
+const COUNT = 48;
+// Requests about many images are split, so that the server can answer others in between.
+const PART = 16;
+const EXEMPLARS = 10;
+const AGAIN_MS = 1500;
+
+/** @type {HTMLElement} */
+const page = document.querySelector("[data-inside]");
+/** @type {(name: string) => any} */
+const find = (name) => page.querySelector(`[data-${name}]`);
+/** @type {HTMLFormElement & { elements: any }} */
+const sheet = find("sheet");
+/** @type {HTMLFormElement & { elements: any }} */
+const edit = find("edit");
+const { uid, layer, images } = page.dataset;
+const { number, bars, verdict, flips } = TOLD[page.dataset.task];
+
+const short = (value) => String(Number(value.toPrecision(3)));
+
+/** @type {<K extends keyof HTMLElementTagNameMap>(kind: K, attributes?: any, ...children: any[]) => HTMLElementTagNameMap[K]} */
+const make = (kind, attributes = {}, ...children) => {
+  const made = document.createElement(kind);
+  Object.assign(made, attributes);
+  made.append(...children);
+  return made;
+};
+
+// Ask again as long as the server is busy.
+const patiently = async (url, document) => {
+  for (;;) {
+    try {
+      return await send(url, document);
+    } catch (error) {
+      if (error.status !== 503) throw error;
+      await pause(AGAIN_MS);
+    }
+  }
+};
+
+// ---- the contact sheet ------------------------------------------------------------------------------------
+
+let region = null;
+/** @type {any} */
+let known = { channels: [], total: 0, view: "" };
+/** @type {any} */
+let chosen = null;
+
+const question = (more) => ({
+  image: Number(uid),
+  layer,
+  order: sheet.elements.order.value,
+  ...(sheet.elements.target.value.trim() ? { target: sheet.elements.target.value.trim() } : {}),
+  ...(region ? { region } : {}),
+  ...more,
+});
+
+const titled = ({ channel, name }) => (name ? `${name} (${channel})` : `Channel ${channel}`);
+
+const entry = (one) => {
+  const view = make("img", { src: known.grey, alt: "" });
+  const map = make("img", { src: one.map, alt: "" });
+  const relevance = one.relevance === null ? "" : `, relevance ${short(one.relevance)}`;
+  const button = make(
+    "button",
+    { type: "button" },
+    make("span", { className: "stack" }, view, map),
+    make("strong", {}, titled(one)),
+    make("br"),
+    `mean ${short(one.activation)}${relevance}`,
+  );
+  button.dataset.of = String(one.channel);
+  button.setAttribute("aria-pressed", String(one.channel === chosen?.channel));
+  button.addEventListener("click", () => choose(one));
+  return make("li", {}, button);
+};
+
+// Answers to earlier questions are discarded.
+let round = 0;
+const load = async (more = false) => {
+  round += 1;
+  const mine = round;
+  const start = more ? known.channels.length : 0;
+  find("sheet-text").textContent = "Loading…";
+  try {
+    const found = await patiently(page.dataset.inside, question({ start, count: COUNT }));
+    if (mine !== round) return;
+    known = more ? { ...found, channels: [...known.channels, ...found.channels] } : found;
+  } catch (error) {
+    if (mine === round) find("sheet-text").textContent = error.message;
+    return;
+  }
+  const { channels, total, target, note } = known;
+  const about = target ? ` Relevance is the value times the gradient of the score of ${target.name}, summed.` : "";
+  find("sheet-text").textContent = `${channels.length} of ${counted(total, "channel")}.${about}`;
+  find("place").textContent = note;
+  find("maps").replaceChildren(...channels.map(entry));
+  find("more").hidden = channels.length >= total;
+  if (!chosen) await image.show(known.view);
+};
+
+// The channel of the address may not be among the first.
+const fromAddress = async () => {
+  const wanted = page.dataset.channel;
+  if (!/^\d+$/.test(wanted ?? "")) return;
+  const { channels } = await patiently(page.dataset.inside, question({ only: [Number(wanted)] }));
+  choose(channels[0]);
+};
+
+const image = stage(page.querySelector("canvas"), {
+  tool: () => "box",
+  brush: () => 0,
+  begin: (shape) => {
+    region = shape.box;
+  },
+  change: () => {},
+  done: (shape) => {
+    const [left, top, right, bottom] = shape.box;
+    // A click without a drag chooses nothing.
+    region = right - left > 0.005 && bottom - top > 0.005 ? [left, top, right, bottom] : null;
+    sheet.elements.order.querySelector("[value=region]").disabled = !region;
+    sheet.elements.order.value = region ? "region" : "relevance";
+    load();
+  },
+});
+
+// ---- the chosen channel -----------------------------------------------------------------------------------
+
+const choose = (one) => {
+  chosen = one;
+  cancel();
+  const address = new URL(location.href);
+  address.searchParams.set("layer", layer);
+  address.searchParams.set("channel", one.channel);
+  history.replaceState(null, "", address);
+  for (const button of page.querySelectorAll("[data-of]"))
+    button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.of === String(one.channel)));
+  for (const name of ["chosen", "card"]) find(name).hidden = false;
+  find("channel-title").textContent = `${titled(one)} of ${layer}`;
+  find("legend").textContent = `The colours range from ${short(one.low)} to ${short(one.high)}.`;
+  edit.elements.name.value = one.name;
+  edit.elements.mean.checked = false;
+  edit.elements.mean.disabled = true;
+  find("mean").textContent = "";
+  for (const name of ["found", "strongest", "relevant"]) find(name).replaceChildren();
+  for (const name of ["strongest-title", "relevant-title"]) find(name).hidden = true;
+  image.show(known.grey, one.map);
+  page.querySelector(".stage").scrollIntoView({ block: "nearest" });
+  ask();
+};
+
+/** @type {number | null} */
+let mean = null;
+const change = () =>
+  edit.elements.mean.checked && mean !== null ? { value: mean } : { scale: Number(edit.elements.scale.value) };
+const told = () => {
+  const { scale, value } = /** @type {any} */ (change());
+  if (value !== undefined) return `With channel ${chosen.channel} set to ${short(value)}`;
+  return scale ? `With channel ${chosen.channel} multiplied by ${scale}` : `Without channel ${chosen.channel}`;
+};
+
+const row = ({ name, unit, before, after }) => {
+  const meters = bars
+    ? [before, after].map((value, index) => {
+        const meter = make("meter", { value: value ?? 0 });
+        meter.setAttribute("aria-label", `${name}, ${index ? "changed" : "as it is"}`);
+        return meter;
+      })
+    : [];
+  const written = [before, after].map((value) => make("td", {}, value === null ? "–" : number(value)));
+  return make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, unit ? `${name} (${unit})` : name),
+    ...written,
+    make("td", {}, ...meters),
+  );
+};
+
+// One request at a time; changes made in the meantime are sent next.
+let asking = false;
+let changed = false;
+const ask = async () => {
+  changed = true;
+  if (asking) return;
+  asking = true;
+  while (changed) {
+    changed = false;
+    const [asked, words] = [chosen, told()];
+    try {
+      const body = { layer, channel: asked.channel, images: [Number(uid)], ...change() };
+      const { answers } = await patiently(page.dataset.channelUrl, body);
+      if (asked !== chosen) continue;
+      find("verdict").textContent = `${words}: ${lowered(verdict(answers[0], true))}`;
+      find("verdict").classList.toggle("flipped", answers[0].flipped);
+      page.querySelector("tbody[data-classes]").replaceChildren(...answers[0].classes.map(row));
+    } catch (error) {
+      find("verdict").textContent = error.message;
+    }
+  }
+  asking = false;
+};
+
+// The start of a sentence behind a colon; a name stays as it is.
+const lowered = (sentence) => sentence.replace(/^The /, "the ").replace(/^All /, "all ");
+
+edit.addEventListener("input", ({ target }) => {
+  if (/** @type {HTMLInputElement} */ (target).name === "scale") edit.elements.mean.checked = false;
+  if (/** @type {HTMLInputElement} */ (target).name !== "name") ask();
+});
+edit.addEventListener("submit", (event) => event.preventDefault());
+
+const rename = async () => {
+  const [one, name] = [chosen, edit.elements.name.value.trim()];
+  try {
+    await send(page.dataset.nameUrl, { layer, channel: one.channel, name }, { method: "PUT" });
+  } catch (error) {
+    find("verdict").textContent = error.message;
+    return;
+  }
+  for (const other of [...known.channels, one]) if (other.channel === one.channel) other.name = name;
+  page.querySelector(`[data-of="${one.channel}"] strong`)?.replaceChildren(titled(one));
+  if (one === chosen) find("channel-title").textContent = `${titled(one)} of ${layer}`;
+};
+edit.elements.name.addEventListener("change", rename);
+
+// ---- all images -------------------------------------------------------------------------------------------
+
+let searching = 0;
+const cancel = () => {
+  searching += 1;
+  find("cancel").hidden = true;
+  page.querySelector("progress").hidden = true;
+  find("search").disabled = false;
+};
+
+const parts = (list) =>
+  Array.from({ length: Math.ceil(list.length / PART) }, (_, at) => list.slice(at * PART, (at + 1) * PART));
+
+// The answers whose place of a kind is strongest.
+const best = (answers, kind) =>
+  answers
+    .filter((one) => one[kind])
+    // Where an activation has a maximum, such as 6, many have it.
+    .sort((one, other) => other[kind].value - one[kind].value || other.mean - one.mean)
+    .slice(0, EXEMPLARS);
+
+// In words: which predictions change, the most frequent change first.
+const summary = (answers, words) => {
+  const changes = answers.filter(({ flipped }) => flipped);
+  if (page.dataset.task !== "classification")
+    return flips
+      ? `${words}, ${counted(changes.length, "image")} of ${answers.length} ${flips[changes.length === 1 ? 0 : 1]}.`
+      : `${words}, the mean absolute change of the scores is ${short(answers.reduce((sum, one) => sum + one.shift, 0) / answers.length)}.`;
+  if (!changes.length) return `${words}, no predicted class changes in ${counted(answers.length, "image")}.`;
+  const [among, pairs] = [new Map(), new Map()];
+  const first = ([one]) => one.name;
+  for (const { before } of answers) among.set(first(before), (among.get(first(before)) ?? 0) + 1);
+  for (const { before, after } of changes) {
+    const key = JSON.stringify([first(before), first(after)]);
+    pairs.set(key, (pairs.get(key) ?? 0) + 1);
+  }
+  return [...pairs]
+    .sort(([, one], [, other]) => other - one)
+    .map(([key, count]) => {
+      const [was, is] = JSON.parse(key);
+      return `${words}, ${count} of ${counted(among.get(was), "image")} predicted as ${was} ${count === 1 ? "becomes" : "become"} ${is}.`;
+    })
+    .join(" ");
+};
+
+const crops = (answers, kind) =>
+  answers.map((one) =>
+    make(
+      "li",
+      {},
+      make("img", { src: one[kind].crop, alt: `${one.name}, the part that the value depends on` }),
+      one.name,
+      make("br"),
+      `${short(one[kind].value)}${one.before[0]?.name ? `, ${one.before[0].name}` : ""}`,
+    ),
+  );
+
+const search = async () => {
+  cancel();
+  const mine = searching;
+  const bar = page.querySelector("progress");
+  find("search").disabled = true;
+  find("cancel").hidden = false;
+  bar.hidden = false;
+  bar.value = 0;
+  const [one, words, uids] = [chosen, told(), images.split(" ").map(Number)];
+  const body = { layer, channel: one.channel, ...change() };
+  const answers = [];
+  for (const some of parts(uids)) {
+    const found = await patiently(page.dataset.channelUrl, { ...body, images: some });
+    if (mine !== searching) return;
+    answers.push(...found.answers);
+    bar.value = answers.length / uids.length;
+    find("found").textContent = summary(answers, words);
+  }
+  mean = answers.reduce((sum, { mean: value }) => sum + value, 0) / answers.length;
+  find("mean").textContent = `(${short(mean)})`;
+  edit.elements.mean.disabled = false;
+  for (const [kind, place] of [
+    ["activation", "strongest"],
+    ["relevance", "relevant"],
+  ]) {
+    const top = best(answers, kind);
+    find(`${place}-title`).hidden = !top.length;
+    if (!top.length) continue;
+    const found = await patiently(page.dataset.channelUrl, {
+      ...body,
+      images: top.map(({ uid: of }) => of),
+      crops: true,
+    });
+    if (mine !== searching) return;
+    find(place).replaceChildren(...crops(found.answers, kind));
+  }
+  cancel();
+};
+
+find("search").addEventListener("click", () =>
+  search().catch((error) => {
+    cancel();
+    find("found").textContent = error.message;
+  }),
+);
+find("cancel").addEventListener("click", cancel);
+find("more").addEventListener("click", () => load(true));
+sheet.addEventListener("change", () => load());
+sheet.addEventListener("submit", (event) => event.preventDefault());
+
+page.querySelector(".layers [aria-current]")?.scrollIntoView({ block: "nearest" });
+modelLoaded().then(async () => {
+  // The layers are not known before.
+  if (!layer) return location.reload();
+  await load();
+  await fromAddress().catch((error) => {
+    find("sheet-text").textContent = error.message;
+  });
+});

@@ -1,0 +1,132 @@
+"""The inside of the network in a real browser: channels in order, switched off, searched for, and named."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import BROWSER, at, full, take_ten
+from tests.jobs.test_engine import until
+
+pytestmark = BROWSER
+
+
+@pytest.fixture
+def inside(visitor: Page, address: str) -> Page:
+    """The page about the inside of the network, for a handwritten 4."""
+    take_ten(visitor)
+    visitor.locator(".thumbs li").nth(4).locator("a").click()
+    expect(visitor.locator(".thumbs li").nth(4)).to_have_class("current")
+    visitor.get_by_role("link", name="What do its channels respond to?").click()
+    expect(visitor.locator(".maps button").first).to_be_visible(timeout=60_000)
+    return visitor
+
+
+def order(page: Page) -> list[int]:
+    """Return the channels in their order on the page."""
+    return [int(one.get_attribute("data-of") or "") for one in page.locator(".maps button").all()]
+
+
+def sheet(page: Page, **question: Any) -> Any:
+    """Return what the server answers about the channels of the image."""
+    return page.request.post(full(page, "/api/channels"), data={"image": 4, "count": 128, **question}).json()
+
+
+def channel(page: Page, **question: Any) -> Any:
+    return page.request.post(full(page, "/api/channel"), data=question).json()["answers"]
+
+
+def test_the_channels_are_in_the_chosen_order(inside: Page, faults: list[str]) -> None:
+    found = sheet(inside)
+    assert order(inside) == [one["channel"] for one in found["channels"]][:48]
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("the score of 4")
+    inside.get_by_label("First, those that").select_option("activation")
+    expected = [one["channel"] for one in sheet(inside, order="activation")["channels"]][:48]
+    until(lambda: order(inside) == expected)
+    # Which channels tell two classes apart.
+    inside.get_by_label("First, those that").select_option("relevance")
+    inside.get_by_role("combobox", name="Target").fill("4 vs 9")
+    inside.keyboard.press("Enter")
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    assert order(inside) == [one["channel"] for one in sheet(inside, target="4 vs 9")["channels"]][:48]
+    inside.get_by_role("combobox", name="Target").fill("unicorn")
+    inside.keyboard.press("Enter")
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("unicorn")
+    # What the browser itself says of the request that was refused.
+    assert ["400" in fault for fault in faults] == [True]
+    faults.clear()
+
+
+def test_a_region_brings_the_channels_that_respond_there(inside: Page) -> None:
+    at(inside, ".stage canvas", 0.1, 0.1, 0.5, 0.5)
+    expect(inside.get_by_label("First, those that")).to_have_value("region")
+    expected = [one["channel"] for one in sheet(inside, order="region", region=[0.1, 0.1, 0.5, 0.5])["channels"]]
+    until(lambda: order(inside)[:5] == expected[:5])
+    # A click chooses no region.
+    at(inside, ".stage canvas", 0.7, 0.7)
+    expect(inside.get_by_label("First, those that")).to_have_value("relevance")
+
+
+def test_predictions_move_with_the_slider(inside: Page, faults: list[str]) -> None:
+    first = order(inside)[0]
+    inside.locator(".maps button").first.click()
+    expect(inside.get_by_role("heading", name=f"Channel {first} of")).to_be_visible()
+    expect(inside.locator("[data-verdict]")).to_contain_text(f"Without channel {first}: the prediction")
+
+    def numbers() -> list[float]:
+        return [float(text) for text in inside.locator("[data-classes] td:nth-child(3)").all_inner_texts()]
+
+    for scale in (0, 2):
+        inside.locator("#scale").fill(str(scale))
+        (answer,) = channel(inside, channel=first, scale=scale, images=[4])
+        expected = [round(one["after"], 4) for one in answer["classes"]]
+        until(lambda expected=expected: numbers() == pytest.approx(expected, abs=1e-4))  # type: ignore[misc]
+    expect(inside.locator("[data-verdict]")).to_contain_text(f"With channel {first} multiplied by 2")
+    # The address has the channel.
+    inside.reload()
+    expect(inside.get_by_role("heading", name=f"Channel {first} of")).to_be_visible()
+    assert not faults
+
+
+def test_exemplars_and_effects_in_all_images(inside: Page) -> None:
+    first = order(inside)[0]
+    inside.locator(".maps button").first.click()
+    inside.get_by_role("button", name="What does it respond to?").click()
+    expect(inside.locator("[data-strongest] li").first).to_be_visible()
+    answers = channel(inside, channel=first, scale=0)
+    strongest = max((one for one in answers if one["activation"]), key=lambda one: one["activation"]["value"])
+    expect(inside.locator("[data-strongest] li").first).to_contain_text(strongest["name"])
+    expect(inside.locator("[data-strongest] img").first).to_have_attribute("src", re.compile("^data:image/png"))
+    flips = sum(one["flipped"] for one in answers)
+    said = inside.locator("[data-found]").inner_text()
+    assert sum(map(int, re.findall(r", (\d+) of \d+ images? predicted", said))) == flips
+    assert flips or f"Without channel {first}, no predicted class changes in 10 images." in said
+    # The mean is known now.
+    inside.get_by_label("Set it to its mean instead").check()
+    expect(inside.locator("[data-verdict]")).to_contain_text(f"With channel {first} set to")
+
+
+def test_a_name_is_kept(inside: Page) -> None:
+    first = order(inside)[0]
+    inside.locator(".maps button").first.click()
+    inside.get_by_label("Name", exact=True).fill("upper <b>stroke</b>")
+    inside.keyboard.press("Tab")
+    expect(inside.locator(f"[data-of='{first}']")).to_contain_text(f"upper <b>stroke</b> ({first})")
+    inside.reload()
+    expect(inside.locator(f"[data-of='{first}']")).to_contain_text(f"upper <b>stroke</b> ({first})")
+    expect(inside.get_by_label("Name", exact=True)).to_have_value("upper <b>stroke</b>")
+
+
+def test_layers_are_chosen_from_the_list(inside: Page) -> None:
+    layers = inside.locator(".layers a")
+    assert layers.count() > 1
+    inside.locator(".layers details:not([open]) summary").first.click()
+    other = inside.locator(".layers a:not([aria-current])").first
+    name = other.inner_text()
+    other.click()
+    expect(inside.get_by_role("heading", name=f"Channels of {name}")).to_be_visible()
+    expect(inside.locator(".maps button").first).to_be_visible()
+    assert sheet(inside, layer=name)["layer"] == name
