@@ -1,3 +1,3 @@
-"""What the channels of a layer respond to, and what happens without them."""
+"""What the channels and concepts of a layer respond to, and what happens without them."""
 
-__all__ = ["channel", "effects"]
+__all__ = ["channel", "concepts", "effects"]
