@@ -289,7 +289,7 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     "--concepts", type=click.IntRange(1, 10), help="Number of concepts to find, instead of looking at channels."
 )
 @click.option("--class", "target", help="Name or index of a class whose concepts to find; default: all images.")
-@click.option("--audit", type=Path, help="audit.json of an audit; says which concept each finding changes.")
+@click.option("--audit", type=Path, help="audit.json of an audit, to say which concept each finding is about.")
 @click.option("--folder", type=Path, required=True, help="Folder of images to look at.")
 @click.option("--scale", type=float, help="Factor of the channel; default: 0, which switches it off.")
 @click.option("--value", type=float, help="Value of the channel everywhere, instead of a factor.")

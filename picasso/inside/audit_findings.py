@@ -1,4 +1,4 @@
-"""Which concept each finding of an audit changes most, by the images of its evidence."""
+"""Which concept each finding of an audit is about, by the images of its evidence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest, PicassoError
@@ -24,51 +25,65 @@ class AuditFinding(NamedTuple):
     Attributes:
         name: its name.
         sentence: what the audit says about it.
-        before: the files of the images before the change.
+        before: the files of the n images before the change.
         after: the same after it.
+        classes: the indices of the class of each image and of the one that it was changed towards, ``(n, 2)``.
     """
 
     name: str
     sentence: str
     before: list[Path]
     after: list[Path]
+    classes: NDArray[np.int64]
 
 
-def read_findings(file: Path) -> list[AuditFinding]:
-    """Return the findings of an audit that have evidence.
+def read_findings(file: Path, names: Sequence[str]) -> list[AuditFinding]:
+    """Return the findings of an audit, without those that are no more than informative.
 
     Args:
         file: the ``audit.json``, with the folder ``evidence`` beside it.
+        names: the names of the model's classes.
 
     Raises:
-        BadRequest: the file can't be read, or is no document of an audit.
+        BadRequest: the file can't be read, or is no document of an audit of a model with these classes.
     """
     try:
+        findings = [
+            one
+            for one in json.loads(file.read_text(encoding="utf-8"))["findings"]
+            if one["tier"] != "informative" and one["shown"]
+        ]
         return [
             AuditFinding(
                 str(one["name"]),
                 str(one["sentence"]),
                 [evidence(file.parent, shown["before"]) for shown in one["shown"]],
                 [evidence(file.parent, shown["after"]) for shown in one["shown"]],
+                np.array([[names.index(shown[which]) for which in ("class", "towards")] for shown in one["shown"]]),
             )
-            for one in json.loads(file.read_text(encoding="utf-8"))["findings"]
-            if one["shown"]
+            for one in findings
         ]
     except OSError as error:
         raise BadRequest(f"{file} can't be read: {error.strerror}.") from error
+    # A class that the model does not have is a ValueError, too.
     except (ValueError, KeyError, TypeError) as error:
-        raise BadRequest(
-            f"{file} is no audit.json: it has no findings with their evidence. Give that of an audit of this model."
-        ) from error
+        raise BadRequest(f"{file} is no audit.json of this model, with findings and their evidence.") from error
+
+
+def evidence(folder: Path, name: Any) -> Path:
+    """Return a file of the evidence; no name leads out of its folder."""
+    return folder / "evidence" / Path(str(name)).name
 
 
 def shared_findings(
     model: Model, layer: str, factors: Factors, findings: Sequence[AuditFinding]
 ) -> dict[int, list[SharedFinding]]:
-    """Return findings of an audit, by the index of the concept whose coefficients they change most.
+    """Return the findings of an audit, by the index of the concept that they are about.
 
-    The evidence for a finding consists of images before and after a change that moves the prediction. The model looks
-    at both, and the changes of the coefficients are compared.
+    The evidence for a finding consists of images before and after a change that moves the prediction. The coefficients
+    of one concept alone are changed as they change between both, and the network is computed again from the layer on:
+    the finding is about the concept that moves the predictions most. Findings of which no concept moves them are left
+    out.
 
     Args:
         model: the model that was audited.
@@ -81,43 +96,53 @@ def shared_findings(
     """
     found: dict[int, list[SharedFinding]] = {}
     for one in findings:
-        before, after = (maps_of(model, layer, files) for files in (one.before, one.after))
-        which, shared = compared(factors, before, after)
-        if which is not None:
-            found.setdefault(which, []).append(SharedFinding(one.name, one.sentence, len(before), *shared))
+        *single, together = moved(model, layer, factors, one)
+        which = int(np.argmax(single))
+        if single[which] > 0:
+            shared = SharedFinding(one.name, one.sentence, len(one.before), single[which], together)
+            found.setdefault(which, []).append(shared)
     return found
 
 
-def evidence(folder: Path, name: Any) -> Path:
-    """Return a file of the evidence; no name leads out of its folder."""
-    return folder / "evidence" / Path(str(name)).name
+def moved(model: Model, layer: str, factors: Factors, finding: AuditFinding) -> list[float]:
+    """Return how far each of r concepts alone, and then all of them, move the predictions as a finding does.
+
+    They are shares of the change of the margin between the logits of both classes, summed over the images; 0 if the
+    margin does not change.
+    """
+    count, size = len(factors.parts), model.batch_size
+    # None of the concepts, each alone, all of them.
+    choices = np.concatenate([np.zeros((1, count)), np.eye(count), np.ones((1, count))])
+    totals = np.zeros(count + 2)
+    for start in range(0, len(finding.before), size):
+        chosen = slice(start, start + size)
+        before, after = (inputs_of(model, files[chosen]) for files in (finding.before, finding.after))
+        maps, changed = (model.feature_maps(one, layer) for one in (before, after))
+        rises = factors.coefficients(changed) - factors.coefficients(maps)
+        replaced = (np.asarray(maps + rises * one @ factors.directions, np.float32) for one in choices)
+        margins = [margin(one.scores, finding.classes[chosen]) for one in model.predict_from(before, replaced, layer)]
+        (whole,) = (margin(one.scores, finding.classes[chosen]) for one in model.predict_from(after, [changed], layer))
+        totals += [margins[0] - one for one in (*margins[1:], whole)]
+    *parts, whole = totals.tolist()
+    return [part / whole if whole else 0.0 for part in parts]
 
 
-def maps_of(model: Model, layer: str, files: list[Path]) -> Array:
-    """Return the feature maps of images that are stored as the model saw them, or enlarged."""
+def margin(scores: Array, classes: NDArray[np.int64]) -> float:
+    """Return the sum of the differences between the scores of two classes of each image."""
+    rows = np.arange(len(scores))
+    ours, theirs = classes.T
+    return float((scores[rows, ours].astype(np.float64) - scores[rows, theirs]).sum())
+
+
+def inputs_of(model: Model, files: Sequence[Path]) -> Array:
+    """Return the inputs for images that are stored as the model saw them, or enlarged, ``(n, H, W, C)``."""
     height, width, _ = model.input_shape
-    found = []
+    views = []
     for file in files:
         try:
             image = image_from(file, 0, None, model).image
         except PicassoError as error:
             raise BadRequest(f"The evidence of the audit can't be read. {error.message}") from error
-        view = image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BOX)
-        found.append(model.feature_maps(model.encode([view]), layer)[0])
-    return np.stack(found)
-
-
-def compared(factors: Factors, before: Array, after: Array) -> tuple[int | None, tuple[float, float, float, float]]:
-    """Return the concept that changes most, its share in the changes, its mean before and after, and what is explained.
-
-    None if no coefficient changes.
-    """
-    first, second = factors.coefficients(before), factors.coefficients(after)
-    changes = np.abs(second - first).sum(axis=(0, 1, 2), dtype=np.float64)
-    whole = float(np.square(after - before, dtype=np.float64).sum())
-    if not changes.any() or not whole:
-        return None, (0.0, 0.0, 0.0, 0.0)
-    which = int(changes.argmax())
-    rest = float(np.square((after - before) - (second - first) @ factors.directions, dtype=np.float64).sum())
-    earlier, later = (float(one[..., which].mean(dtype=np.float64)) for one in (first, second))
-    return which, (float(changes[which] / changes.sum()), earlier, later, max(0.0, 1 - rest / whole))
+        same = image.size == (width, height)
+        views.append(image if same else image.resize((width, height), Image.Resampling.BOX))
+    return model.encode(views)

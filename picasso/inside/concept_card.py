@@ -32,31 +32,28 @@ class Example(Shown):
 
 @dataclass(frozen=True)
 class SharedFinding:
-    """How a concept changes in the evidence for a finding of an audit.
+    """What a concept shares with a finding of an audit.
 
     Attributes:
         finding: the name of the finding.
         sentence: what the audit says about it.
-        images: the number of images of the evidence, before and after the change each.
-        share: the share of this concept in the changes of all coefficients, 0..1.
-        before: its mean coefficient before the change.
-        after: the same after it.
-        explained: the share of the squared change of the feature maps that the changes of all concepts explain, 0..1.
+        images: the number of images of its evidence.
+        share: how far this concept alone moves the predictions as the finding does: the share of the change of the
+            margin between the logits of both classes; 1 for all of it.
+        together: the same of all concepts together.
 
     Examples:
         >>> from picasso.inside.concept_card import SharedFinding
-        >>> found = SharedFinding("mark", "Everything depends on a mark.", 6, 0.9, before=0.5, after=0.0, explained=0.8)
-        >>> f"{found.share:.0%} of the changes are those of one concept"
-        '90% of the changes are those of one concept'
+        >>> found = SharedFinding("mark", "Everything depends on a mark.", images=6, share=0.9, together=1.0)
+        >>> f"{found.share:.0%} of the effect of the mark"
+        '90% of the effect of the mark'
     """
 
     finding: str
     sentence: str
     images: int
     share: float
-    before: float
-    after: float
-    explained: float
+    together: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Concept:
         changes: the predicted classes that change without it, the most frequent first.
         shift: the mean change of the score of the class without it; for models that are no classifiers, the mean
             absolute change of the scores.
-        findings: the findings of an audit that change this concept more than any other one.
+        findings: the findings of an audit whose effect this concept explains better than the other ones.
 
     Examples:
         >>> import numpy as np
@@ -188,9 +185,9 @@ class Concepts:
             lines.append(f"Its total Sobol index of {scores} is {one.importance:.2f}.")
             lines += effect_lines(f"Without concept {one.number}", one.changes, one.shift, self.classifies, what)
             lines += [
-                f"The finding “{shared.finding}” of the audit changes concept {one.number} most: {shared.share:.0%} of "
-                f"the changes of all coefficients in {counted(shared.images, 'image')}, from {shared.before:.3g} to "
-                f"{shared.after:.3g} on average. All concepts explain {shared.explained:.0%} of the change."
+                f"The finding “{shared.finding}” of the audit is about concept {one.number} more than about others: "
+                f"this concept alone, changed as in the {counted(shared.images, 'image')} of the evidence, moves the "
+                f"predictions {shared.share:.0%} of the way, all concepts together {shared.together:.0%}."
                 for shared in one.findings
             ]
         return lines

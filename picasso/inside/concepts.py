@@ -28,7 +28,7 @@ from picasso.models.info import Layer
 from picasso.targets import Classification
 
 # The number of concepts: the default, and the maximum.
-COUNT, MOST = 5, 10
+COUNT, MAX_COUNT = 5, 10
 # The maximum number of images for which the importance is measured, by hundreds of predictions from the layer on.
 MEASURED = 16
 # The share of the progress for the first pass over the images.
@@ -68,8 +68,8 @@ def concepts(
             the score is that of this class. None for all images, each with the score of its predicted class.
         count: the number of concepts, 1 to 10; fewer are found if the layer has fewer channels or fewer directions.
         exemplars: the number of exemplars of each.
-        audit: the ``audit.json`` of an audit of the model, with its folder ``evidence`` beside it; says which concept
-            each of its findings changes most.
+        audit: the ``audit.json`` of an audit of the model, with its folder ``evidence`` beside it, to say which concept
+            each of its findings is about; see :func:`picasso.inside.audit_findings.shared_findings`.
         seed: the random seed of the sample of cells, of the factorization and of the measurement.
         progress: called with the finished fraction.
 
@@ -99,12 +99,13 @@ def concepts(
     """
     require_package()
     described = looked_at(model, layer)
-    for name, number, valid in (("count", count, count in range(1, MOST + 1)), ("exemplars", exemplars, exemplars > 0)):
-        if not valid:
-            raise BadRequest(f"{name} must be {f'1 to {MOST}' if name == 'count' else '1 or more'}, not {number}.")
+    if not 1 <= count <= MAX_COUNT:
+        raise BadRequest(f"count must be 1 to {MAX_COUNT}, not {count}.")
+    if exemplars < 1:
+        raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
     wanted = class_of(model, target)
     sources = given(images, model)
-    findings = [] if audit is None else read_findings(Path(audit))
+    findings = [] if audit is None else read_findings(Path(audit), [str(name) for name in model.class_names()])
     names, unreadable = named(sources), list[str]()
     chosen, sample = list[int](), Sample(described.shape[-1], seed)
     for indices, inputs in batches(model, sources, names, unreadable):

@@ -246,45 +246,65 @@ def test_a_heat_map_lies_where_the_cells_are() -> None:
     assert ((strong[4:, 4:] > 0) & (strong[4:, 4:] < strong[:4, 4:].min())).all()
 
 
-def test_what_a_finding_of_an_audit_changes(planted: PlantedModel, tmp_path: Path) -> None:
-    """The evidence for one finding is the green of images that turns blue, in files that are twice as large."""
+def test_what_a_finding_of_an_audit_is_about(planted: PlantedModel, tmp_path: Path) -> None:
+    """In the evidence, half of the green turns blue, which no score depends on; files are twice as large."""
     folder = tmp_path / "audit"
     (folder / "evidence").mkdir(parents=True)
     shown = []
     for number, before in enumerate(images(0, 3, 0)):
         after = before.copy()
-        after[..., 1] = 0
+        after[..., 1] //= 2
+        after[..., 2] += after[..., 1]
         for when, one in (("before", before), ("after", after)):
             large = Image.fromarray(one).resize((16, 16), Image.Resampling.NEAREST)
             large.save(folder / "evidence" / f"0-{number}-{when}.png")
-        shown.append({when: f"evidence/0-{number}-{when}.png" for when in ("before", "after")})
-    finding = {"name": "no green", "sentence": "Green decides.", "shown": shown}
-    same = {
-        "name": "same",
-        "sentence": "Nothing.",
-        "shown": [{"before": shown[0]["before"]} | {"after": shown[0]["before"]}],
-    }
+        names = {when: f"evidence/0-{number}-{when}.png" for when in ("before", "after")}
+        shown.append({**names, "class": "green", "towards": "none"})
+    finding = {"name": "half green", "sentence": "Green decides.", "tier": "relies on", "shown": shown}
+    same = {**finding, "shown": [{**shown[0], "after": shown[0]["before"]}]}
     file = folder / "audit.json"
-    file.write_text(json.dumps({"findings": [finding, same, {**same, "shown": []}]}))
+    file.write_text(
+        json.dumps({"findings": [finding, same, {**finding, "tier": "informative"}, {**finding, "shown": []}]})
+    )
     found = concepts(planted, None, images(), count=3, audit=file)
     green = named(found).index(1)
     assert [len(one.findings) for one in found.concepts] == [int(place == green) for place in range(3)]
     (shared,) = found.concepts[green].findings
-    assert (shared.finding, shared.sentence, shared.images) == ("no green", "Green decides.", 3)
-    assert shared.share > 0.99
-    assert shared.explained > 0.99
-    assert shared.before == pytest.approx(np.stack(images(0, 3, 0))[..., 1].mean() / 255, rel=1e-2)
-    assert shared.after == pytest.approx(0, abs=1e-4)
-    assert any(f"“no green” of the audit changes concept {green + 1} most: " in line for line in found.sentences())
+    assert (shared.finding, shared.sentence, shared.images) == ("half green", "Green decides.", 3)
+    assert shared.share == pytest.approx(1, abs=2e-3)
+    assert shared.together == pytest.approx(1, abs=2e-3)
+    line = next(line for line in found.sentences() if "half green" in line)
+    assert line.startswith(f"The finding “half green” of the audit is about concept {green + 1} more than about others")
     (folder / "evidence" / "0-0-before.png").unlink()
     with pytest.raises(BadRequest, match="The evidence of the audit can't be read"):
         concepts(planted, None, images(), audit=file)
-    for text in ("{}", "[", '{"findings": [{}]}', '{"findings": [1]}'):
+    strange = {**finding, "shown": [{**shown[1], "towards": "blue"}]}
+    for text in ("{}", "[", '{"findings": [{}]}', '{"findings": [1]}', json.dumps({"findings": [strange]})):
         file.write_text(text)
-        with pytest.raises(BadRequest, match="is no audit.json: it has no findings"):
+        with pytest.raises(BadRequest, match=r"is no audit\.json of this model"):
             concepts(planted, None, images(), audit=file)
     with pytest.raises(BadRequest, match="can't be read"):
         concepts(planted, None, images(), audit=tmp_path / "none.json")
+
+
+def test_a_finding_is_divided_among_concepts(planted: PlantedModel, tmp_path: Path) -> None:
+    """An image of red and green loses a half of red and all green: the margin falls by 4.5 r, and rises by 9 g."""
+    (tmp_path / "evidence").mkdir()
+    before = np.zeros((8, 8, 3), np.uint8)
+    before[:4, :, 0], before[4:, :, 1] = 200, 40
+    after = before.copy()
+    after[:4, :, 0], after[4:, :, 1] = 100, 0
+    for when, one in (("before", before), ("after", after)):
+        Image.fromarray(one).save(tmp_path / "evidence" / f"{when}.png")
+    shown = {"before": "before.png", "after": "after.png", "class": "red", "towards": "green"}
+    file = tmp_path / "audit.json"
+    file.write_text(
+        json.dumps({"findings": [{"name": "f", "sentence": "", "tier": "one direction", "shown": [shown]}]})
+    )
+    found = concepts(planted, None, images(), count=3, audit=file)
+    (shared,) = found.concepts[named(found).index(0)].findings
+    assert shared.share == pytest.approx(100 / 60, rel=5e-3)
+    assert shared.together == pytest.approx(1, rel=5e-3)
 
 
 def test_the_command(tmp_path: Path) -> None:
