@@ -69,6 +69,23 @@ def test_switching_off_changes_exactly_the_planted_images(planted: PlantedModel)
     assert by_colour[2].shift == pytest.approx(0, abs=1e-3)
 
 
+def test_what_is_not_explained_stays(planted: PlantedModel) -> None:
+    """With one concept of three colours, the answers are those to the feature maps less its part."""
+    given = images()
+    found = concepts(planted, None, given, count=1)
+    assert found.error > 0.1
+    inputs = planted.inputs_of([Image.fromarray(one) for one in given])
+    maps, (one,) = planted.feature_maps(inputs), found.concepts
+    part = found.maps(planted, inputs) * one.direction
+    assert ((maps - part) ** 2).sum() / (maps**2).sum() == pytest.approx(found.error, rel=1e-4)
+    before, after = planted.predict_from(inputs, [maps, maps - part])
+    best = before.outputs.argmax(axis=1)
+    shifts = (after.scores - before.scores)[np.arange(len(given)), best]
+    assert one.shift == pytest.approx(float(shifts.mean()), rel=1e-4)
+    assert sum(change.images for change in one.changes) == (after.outputs.argmax(axis=1) != best).sum()
+    assert one.share == 1
+
+
 def test_exemplars_and_heat_maps_show_the_colour(planted: PlantedModel) -> None:
     given = images()
     found = concepts(planted, None, given, count=3, exemplars=2)
