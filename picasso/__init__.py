@@ -1,7 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
 ``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.channel_effects``, ``picasso.channel_card``,
-``picasso.audit_model`` and ``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes the web application.
+``picasso.concepts``, ``picasso.audit_model`` and ``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes
+the web application.
 Names are imported when first used, so that the command line answers at once.
 """
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from picasso.explanation.widget import widget
     from picasso.inside.card import ChannelCard
     from picasso.inside.channel import channel_card
+    from picasso.inside.concept_card import Concepts
+    from picasso.inside.concepts import concepts
     from picasso.inside.effects import ChannelEffects, channel_effects
     from picasso.mending.start import mend_model
     from picasso.models.loading import load_model
@@ -26,12 +29,14 @@ __version__ = "1.0.0rc1"
 __all__ = [
     "ChannelCard",
     "ChannelEffects",
+    "Concepts",
     "Panel",
     "Result",
     "__version__",
     "audit_model",
     "channel_card",
     "channel_effects",
+    "concepts",
     "create_app",
     "explain",
     "load_model",
@@ -45,6 +50,8 @@ HOMES = {
     "ChannelCard": "picasso.inside.card",
     "channel_effects": "picasso.inside.effects",
     "ChannelEffects": "picasso.inside.effects",
+    "concepts": "picasso.inside.concepts",
+    "Concepts": "picasso.inside.concept_card",
     "create_app": "picasso.web.app",
     "explain": "picasso.explanation.pipeline",
     "Panel": "picasso.visualizations.panel",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,11 @@ class LinearModel(Attentive):
         for edit in edits:
             changed = edit.changed(inputs)
             yield self.batch_probabilities(changed), self.batch_logits(changed)
+
+    def batch_predict_from(self, inputs: Array, maps: Iterable[Array], layer: str) -> Iterator[tuple[Array, Array]]:
+        assert layer == "input"
+        for one in maps:
+            yield self.batch_probabilities(one), self.batch_logits(one)
 
     def dropping_grid(self) -> TokenGrid:
         return TokenGrid(6, 0, 2, 3, Place((1.5, 1.5), (3.0, 3.0)))
@@ -192,6 +197,14 @@ class PooledModel(LinearModel):
         maps = self.batch_feature_maps(inputs, layer)
         for edit in edits:
             logits = self.head_logits(edit.changed(maps))
+            yield softmax(logits), logits
+
+    def batch_predict_from(self, inputs: Array, maps: Iterable[Array], layer: str) -> Iterator[tuple[Array, Array]]:
+        if layer == "input":
+            yield from super().batch_predict_from(inputs, maps, layer)
+            return
+        for one in maps:
+            logits = self.head_logits(one)
             yield softmax(logits), logits
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:

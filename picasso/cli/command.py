@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from picasso.config import Settings
     from picasso.explanation.result import Result
     from picasso.inside.card import ChannelCard
+    from picasso.inside.concept_card import Concepts
     from picasso.inside.effects import ChannelEffects
     from picasso.jobs.batch import Batch
     from picasso.models.base import Model
@@ -284,6 +285,11 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 @main.command()
 @click.option("--layer", help="Layer with feature maps; default: the last one before the head.")
 @click.option("--channel", type=click.IntRange(0), help="Index of the channel, from 0; without it, all are compared.")
+@click.option(
+    "--concepts", type=click.IntRange(1, 10), help="Number of concepts to find, instead of looking at channels."
+)
+@click.option("--class", "target", help="Name or index of a class whose concepts to find; default: all images.")
+@click.option("--audit", type=Path, help="audit.json of an audit, to say which concept each finding is about.")
 @click.option("--folder", type=Path, required=True, help="Folder of images to look at.")
 @click.option("--scale", type=float, help="Factor of the channel; default: 0, which switches it off.")
 @click.option("--value", type=float, help="Value of the channel everywhere, instead of a factor.")
@@ -295,39 +301,55 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     help="Number of steps of the search for the preferred input; 0 for none.",
 )
 @SEED
-@click.option("--out", type=Path, default=Path("picasso-card"), show_default=True, help="Output folder.")
+@click.option("--out", type=Path, help="Output folder; default: picasso-card or picasso-concepts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
 def inside(
     settings: Settings,
     layer: str | None,
     channel: int | None,
+    concepts: int | None,
+    target: str | None,
+    audit: Path | None,
     folder: Path,
     scale: float | None,
     value: float | None,
     steps: int,
     seed: int,
-    out: Path,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Show what the channels of a layer respond to, and what happens without them.
 
     Compares by how much the predictions for the images of FOLDER change without each channel. With --channel, finds
-    the images in which it is largest, and counts the predictions that change.
+    the images in which it is largest, and counts the predictions that change. With --concepts, finds directions of
+    the channels that explain the feature maps, and measures how much the predictions depend on each.
     """
     import json
 
     from picasso import models
     from picasso.inside.channel import channel_card
+    from picasso.inside.concepts import concepts as find_concepts
     from picasso.inside.effects import channel_effects
 
+    if concepts and not (channel is None and scale is None and value is None):
+        raise BadRequest("--concepts can't be combined with --channel, --scale or --value.")
+    if not concepts and (target is not None or audit is not None):
+        raise BadRequest("--class and --audit are about concepts; add --concepts with their number, such as 5.")
+    out = out or Path("picasso-concepts" if concepts else "picasso-card")
     # Before the work, which would be lost if there were no place for its result.
     place = free_folder(out.parent, out.name)
     with loading_in_time():
         model = models.load_configured(settings)
-    found: ChannelCard | ChannelEffects
+    found: ChannelCard | ChannelEffects | Concepts
     with progress_bar("looking") as progress:
-        if channel is None:
+        if concepts:
+            found = find_concepts(
+                model, layer, folder, target=target, count=concepts, audit=audit, seed=seed, progress=progress
+            )
+            found.save(place)
+            lines = [*found.sentences(), f"-> {place}"]
+        elif channel is None:
             found = channel_effects(model, layer, folder, scale=scale, value=value, progress=progress)
             lines = found.lines(SHOWN)
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,26 +129,10 @@ class ChannelCard:
         if self.note:
             lines.append(f"There is no preferred input: {self.note}")
         start = self.edited[0].upper() + self.edited[1:]
-        if not self.classifies:
-            return [*lines, f"{start}, the mean absolute change of the scores is {self.shift:.3g}."]
-        lines.append(f"{start}, the score of the predicted class changes by {self.shift:+.3g} on average.")
-        for one in self.changes:
-            become = "becomes" if one.images == 1 else "become"
-            share = f"{one.images} of {counted(one.among, 'image')}"
-            lines.append(f"{start}, {share} predicted as {one.before} {become} {one.after}.")
-        if not self.changes:
-            lines.append(f"{start}, no predicted class changes.")
-        return lines
+        return [*lines, *effect_lines(start, self.changes, self.shift, self.classifies)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the card as JSON-ready values."""
-
-        def listed(shown: Sequence[Shown]) -> list[dict[str, Any]]:
-            return [
-                {"image": one.image, "value": one.value, "box": list(one.box), "prediction": one.prediction}
-                for one in shown
-            ]
-
         return {
             "layer": self.layer.name,
             "shape": list(self.layer.shape),
@@ -172,20 +157,64 @@ class ChannelCard:
         Raises:
             BadRequest: the folder exists, or can't be written.
         """
-        folder = Path(folder)
-        if folder.exists():
-            raise BadRequest(f"{folder} exists already. Choose another folder.")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with fileio.whole_folder(folder) as draft:
-                (draft / "card.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
-                for name, shown in (("by-activation", self.by_activation), ("by-relevance", self.by_relevance)):
-                    if shown:
-                        sheet([one.crop for one in shown]).save(draft / f"{name}.png")
-                if self.preferred:
-                    self.preferred.save(draft / "preferred.png")
-        except OSError as error:
-            raise BadRequest(f"{folder} can't be written: {error.strerror}.") from error
+        with written(folder) as draft:
+            (draft / "card.json").write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+            for name, shown in (("by-activation", self.by_activation), ("by-relevance", self.by_relevance)):
+                if shown:
+                    sheet([one.crop for one in shown]).save(draft / f"{name}.png")
+            if self.preferred:
+                self.preferred.save(draft / "preferred.png")
+
+
+def effect_lines(
+    start: str,
+    changes: Sequence[Change],
+    shift: float,
+    classifies: bool,
+    score: str = "the score of the predicted class",
+) -> list[str]:
+    """Return what a change does to the predictions, in words.
+
+    Args:
+        start: the change, such as "Without channel 3".
+        changes: the predicted classes that change.
+        shift: the mean change of the score; for models that are no classifiers, the mean absolute change.
+        classifies: whether the model predicts classes.
+        score: the score of a classifier that is meant.
+    """
+    if not classifies:
+        return [f"{start}, the mean absolute change of the scores is {shift:.3g}."]
+    lines = [f"{start}, {score} changes by {shift:+.3g} on average."]
+    for one in changes:
+        become = "becomes" if one.images == 1 else "become"
+        share = f"{one.images} of {counted(one.among, 'image')}"
+        lines.append(f"{start}, {share} predicted as {one.before} {become} {one.after}.")
+    return lines if changes else [*lines, f"{start}, no predicted class changes."]
+
+
+def listed(shown: Sequence[Shown]) -> list[dict[str, Any]]:
+    """Return exemplars as JSON-ready values, without their images."""
+    return [
+        {"image": one.image, "value": one.value, "box": list(one.box), "prediction": one.prediction} for one in shown
+    ]
+
+
+@contextmanager
+def written(folder: Path | str) -> Iterator[Path]:
+    """Yield a draft of a new folder to write into; it becomes the folder when all is written.
+
+    Raises:
+        BadRequest: the folder exists, or can't be written.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise BadRequest(f"{folder} exists already. Choose another folder.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with fileio.whole_folder(folder) as draft:
+            yield draft
+    except OSError as error:
+        raise BadRequest(f"{folder} can't be written: {error.strerror}.") from error
 
 
 def sheet(crops: Sequence[Image.Image]) -> Image.Image:

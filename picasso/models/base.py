@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, groupby
@@ -538,12 +538,7 @@ class Model(Framework):
             >>> [round(float(one.scores[0, 1] - model.logits(image)[0, 1]), 3) for one in model.edits(image, off)]
             [-0.4, -0.8, -1.2]
         """
-        inputs = self._valid(inputs)
-        count = len(inputs)
-        if count > self.batch_size:
-            raise ModelError(f"edits() of the model takes at most {self.batch_size} inputs at once, not {count}.")
-        # One image at least: operations of TensorFlow may give wrong shapes for none.
-        inputs = fill_up(inputs, self.fixed_batch or 1)
+        inputs, count = self._one_batch(inputs, "edits")
         known = [replace(edit, layer=self.layer(edit.layer)) for edit in edits]
         channels = {layer.name: layer.shape[-1] for layer in self.layers()}
         for edit in known:
@@ -551,6 +546,69 @@ class Model(Framework):
         # A model that can't edit its layers says so at once; the others compute nothing yet.
         groups = groupby(known, lambda edit: edit.layer)
         answers = chain.from_iterable([self.batch_edits(inputs, str(name), list(same)) for name, same in groups])
+        return self._answered(answers, count)
+
+    def predict_from(self, inputs: Array, maps: Iterable[Array], layer: str | None = None) -> Iterator[Edited]:
+        """Return the outputs and the scores of a batch if the feature maps of a layer are replaced by others.
+
+        What comes before the layer is computed once, as far as it is used besides the layer; what follows is computed
+        exactly for each replacement, also by models with fast arithmetic. Where it needs only the layer, it is computed
+        for several replacements at once. In a transformer, the tokens on the grid are replaced; class tokens and
+        registers, which the feature maps leave out, stay as they were.
+
+        Args:
+            inputs: at most :attr:`batch_size` inputs, ``(n, H, W, C)``.
+            maps: the replacements, ``(n, h, w, c)`` each; a generator is asked for a few at a time.
+            layer: the name of the layer; by default the last one before the head.
+
+        Raises:
+            ModelError: the model can't replace its feature maps, it has no such layer, a replacement has another shape
+                or values that are not finite, there are too many inputs, or an answer is not valid.
+
+        Examples:
+            The only layer of this model is its input:
+
+            >>> import numpy as np
+            >>> from picasso.examples.brightness import BrightnessModel
+            >>> model = BrightnessModel()
+            >>> model.load()
+            >>> image = np.ones((1, 8, 8, 1), np.float32)
+            >>> [f"{one.outputs[0, 1]:.3f}" for one in model.predict_from(image, [image, image / 2])]
+            ['0.982', '0.500']
+        """
+        name = self.layer(layer)
+        inputs, count = self._one_batch(inputs, "predict_from")
+        shape = (count, *next(one.shape for one in self.layers() if one.name == name))
+
+        def valid(given: Array) -> Array:
+            given = np.asarray(given, np.float32)
+            if given.shape != shape:
+                raise ModelError(f"The feature maps of layer {name!r} must be {shape}, not {given.shape}.")
+            if not np.isfinite(given).all():
+                raise ModelError(f"The feature maps that replace those of layer {name!r} must be finite numbers.")
+            return fill_up(given, self.fixed_batch or 1)
+
+        return self._answered(self.batch_predict_from(inputs, map(valid, maps), name), count)
+
+    def _one_batch(self, inputs: Array, method: str) -> tuple[Array, int]:
+        """Return inputs that fill a batch of a fixed size, and how many were given.
+
+        Args:
+            inputs: ``(n, H, W, C)``.
+            method: the name of the method that takes them, for the message.
+
+        Raises:
+            ModelError: there are more than a batch, or their shape is not that of the model.
+        """
+        inputs = self._valid(inputs)
+        count = len(inputs)
+        if count > self.batch_size:
+            raise ModelError(f"{method}() of the model takes at most {self.batch_size} inputs at once, not {count}.")
+        # One image at least: operations of TensorFlow may give wrong shapes for none.
+        return fill_up(inputs, self.fixed_batch or 1), count
+
+    def _answered(self, answers: Iterable[tuple[Array, Array]], count: int) -> Iterator[Edited]:
+        """Return the first rows of outputs and scores, after checking them."""
         return (
             Edited(self._checked(np.asarray(one[:count], np.float32), count), np.asarray(scores[:count], np.float32))
             for one, scores in answers

@@ -120,7 +120,7 @@ class Edit:
 
 
 class Edited(NamedTuple):
-    """What a model answers while a layer is edited.
+    """What a model answers while a layer is edited, or its feature maps are replaced.
 
     Attributes:
         outputs: the outputs as of :meth:`picasso.models.base.Model.predict`, ``(N, *spec.shape)``, float32.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,22 @@ class Framework(ABC):
         if Capability.FEATURE_MAPS not in self.capabilities:
             raise self._cannot(Capability.FEATURE_MAPS)
         raise ModelError(f"The model {type(self).__name__} can't edit its layers; its class has no batch_edits().")
+
+    def batch_predict_from(self, inputs: Array, maps: Iterable[Array], layer: str) -> Iterator[tuple[Array, Array]]:
+        """Return the outputs and the scores ``(n, *spec.shape)`` of one batch for each replacement of a layer's maps.
+
+        What comes before the layer is computed once. A replacement is taken when its answer is asked for.
+
+        Args:
+            inputs: ``(n, H, W, C)``; what skips around the layer is computed from them.
+            maps: the replacements, ``(n, h, w, c)`` each.
+            layer: the name of the layer.
+        """
+        if Capability.FEATURE_MAPS not in self.capabilities:
+            raise self._cannot(Capability.FEATURE_MAPS)
+        raise ModelError(
+            f"The model {type(self).__name__} can't replace its feature maps; its class has no batch_predict_from()."
+        )
 
     # ---- targets: gradients of any scalar function of the scores ------------------------------------------
 

@@ -64,3 +64,9 @@ class TokenGrid:
         """Return the tokens on the grid of ``(N, T, D)`` as maps ``(N, height, width, D)``."""
         chosen = tokens[:, self.indices.start : self.indices.stop]
         return chosen.reshape(len(tokens), self.height, self.width, tokens.shape[-1])
+
+    def put(self, maps: NDArray[Any], tokens: NDArray[Any]) -> NDArray[Any]:
+        """Return a copy of the tokens ``(N, T, D)`` in which those on the grid are maps ``(N, height, width, D)``."""
+        changed = tokens.copy()
+        changed[:, self.indices.start : self.indices.stop] = maps.reshape(len(maps), -1, maps.shape[-1])
+        return changed

@@ -43,6 +43,17 @@ class Changed(layers.Layer):  # type: ignore[misc, name-defined]
         return maps * factors + offsets
 
 
+class Replaced:
+    """Puts constant maps in place of those of one layer."""
+
+    def __init__(self, layer: str, maps: Any) -> None:
+        self.layer, self.maps = layer, maps
+
+    def __call__(self, name: str, maps: Any) -> Any:
+        # Multiplied by 0, not left out, so that the weights before the layer remain in the network.
+        return 0 * maps + self.maps if name == self.layer else maps
+
+
 def convolution(count: int, name: str, **options: Any) -> Any:
     return layers.Conv2D(count, 3, padding="same", name=name, **{"activation": "relu", **options})
 
@@ -192,6 +203,29 @@ def test_edits_are_those_of_a_layer_in_the_network(build: Callable[[Put], Any]) 
         np.testing.assert_allclose(same.scores, logits, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+def test_replaced_maps_are_those_of_a_layer_in_the_network(build: Callable[[Put], Any]) -> None:
+    """The maps of other images, too: what skips around the layer stays that of the images."""
+    network, model = plain(build), KerasModel()
+    model.load(model=network)
+    plainly, logits, axis = model.predict(IMAGES), model.logits(IMAGES), 1 if build is channels_first else -1
+    for layer in NETWORKS[build]:
+        maps = model.feature_maps(IMAGES, layer)
+        edit = Edit(layer, [1], scale=-2)
+        other = np.ascontiguousarray(maps[::-1, ::-1])
+        same, edited, turned = model.predict_from(IMAGES, [maps, edit.changed(maps), other], layer)
+        np.testing.assert_allclose(same.outputs, plainly, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(same.scores, logits, rtol=0, atol=TOLERANCE)
+        truth = next(model.edits(IMAGES, [edit]))
+        np.testing.assert_allclose(edited.outputs, truth.outputs, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(edited.scores, truth.scores, rtol=0, atol=TOLERANCE)
+        put = Replaced(layer, np.moveaxis(other, -1, axis))
+        again = build(put)
+        again.set_weights(network.get_weights())
+        np.testing.assert_allclose(turned.outputs, again(IMAGES).numpy(), rtol=0, atol=TOLERANCE)
+        assert np.abs(turned.outputs - plainly).max() > 1e-4
+
+
 def test_maps_with_channels_first_are_turned() -> None:
     network, model = plain(channels_first), KerasModel()
     model.load(model=network)
@@ -247,6 +281,9 @@ def test_translated_files_are_edited_alike(suffix: str, tmp_path: Path) -> None:
         for edit, its in zip(edits_of(name, own.shape[2]), edits_of(own.name, own.shape[2]), strict=True):
             truth = expected(residual, network, edit, -1)
             np.testing.assert_allclose(model.edited(IMAGES, its), truth, rtol=0, atol=TOLERANCE)
+            maps = its.changed(model.feature_maps(IMAGES, own.name))
+            (replaced,) = model.predict_from(IMAGES, [maps], own.name)
+            np.testing.assert_allclose(replaced.outputs, truth, rtol=0, atol=TOLERANCE)
 
 
 def test_a_channel_of_tokens_is_changed_in_class_tokens_and_registers_too() -> None:
@@ -265,6 +302,46 @@ def test_a_channel_of_tokens_is_changed_in_class_tokens_and_registers_too() -> N
         truth = rest(edit.changed(before(images).numpy())).numpy()
         np.testing.assert_allclose(model.edited(images, edit), truth, rtol=0, atol=TOLERANCE)
         assert np.abs(truth - model.predict(images)).max() > 1e-4
+
+
+def test_class_tokens_and_registers_are_not_replaced() -> None:
+    network = vision_transformers.network(before=2, behind=1)
+    model = vision_transformers.adopted(network)
+    images = np.random.default_rng(0).random((2, *model.input_shape), np.float32)
+    known = {layer.name for layer in model.layers()}
+    layer = next(one for one in network.layers if isinstance(one, layers.Add) and one.name in known)
+    tokens = keras.Model(network.input, layer.output)(images).numpy()
+    maps = model.feature_maps(images, layer.name)
+    other = np.random.default_rng(1).normal(size=maps.shape).astype(np.float32)
+    changed = tokens.copy()
+    changed[:, 2:-1] = other.reshape(2, -1, maps.shape[-1])
+    same, found = model.predict_from(images, [maps, other], layer.name)
+    np.testing.assert_allclose(same.outputs, model.predict(images), rtol=0, atol=TOLERANCE)
+    truth = keras.Model(layer.output, network.layers[-1].output)(changed).numpy()
+    np.testing.assert_allclose(found.outputs, truth, rtol=0, atol=TOLERANCE)
+    assert np.abs(truth - same.outputs).max() > 1e-4
+
+
+def test_replacements_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, model = plain(residual), KerasModel()
+    model.load(model=network)
+    monkeypatch.setattr(KerasModel, "batch_size", 7)
+    # Behind "last", two replacements for three images fill a batch; there is a skip connection around "inner".
+    factors, taken = [1, 0.5, -1, 3, 0], list[float]()
+
+    def given(maps: Any) -> Iterator[Any]:
+        for factor in factors:
+            taken.append(factor)
+            yield factor * maps
+
+    for name, most in (("last", 2), ("inner", 1)):
+        maps = model.feature_maps(IMAGES, name)
+        taken.clear()
+        for number, found in enumerate(model.predict_from(IMAGES, given(maps), name)):
+            assert len(taken) <= (number // most + 1) * most
+            edit = Edit(name, range(maps.shape[-1]), scale=factors[number])
+            np.testing.assert_allclose(found.outputs, model.edited(IMAGES, edit), rtol=0, atol=TOLERANCE)
+        assert taken == factors
 
 
 def test_the_part_before_the_layer_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +434,11 @@ def test_a_fixed_batch_size_and_many_inputs() -> None:
     for network in (fixed, free):
         model: Model = KerasModel()
         model.load(model=network)
-        answers.append(model.edited(IMAGES, Edit("first", [1, 4], scale=3)))
+        edit = Edit("first", [1, 4], scale=3)
+        answers.append(model.edited(IMAGES, edit))
+        maps = edit.changed(model.feature_maps(IMAGES[:1], "first"))
+        (replaced,) = model.predict_from(IMAGES[:1], [maps], "first")
+        np.testing.assert_allclose(replaced.outputs, answers[-1][:1], rtol=0, atol=TOLERANCE)
         assert model.edited(IMAGES[:0], Edit("first", [0], scale=0)).shape == (0, CLASSES)
     assert answers[0].shape == (3, CLASSES)
     np.testing.assert_allclose(answers[0], answers[1], rtol=0, atol=TOLERANCE)

@@ -140,3 +140,42 @@ def test_answers_that_are_not_finite_are_refused() -> None:
     model.dense[0, 0] = np.nan
     with pytest.raises(ModelError, match="returned values that are not finite numbers"):
         model.edited(INPUTS, Edit(None, [0], scale=2))
+
+
+def test_maps_are_replaced() -> None:
+    model = loaded()
+    for layer in ("input", "maps"):
+        maps, edit = model.feature_maps(INPUTS, layer), Edit(layer, [1], scale=0)
+        same, edited = model.predict_from(INPUTS, iter([maps, edit.changed(maps)]), layer)
+        np.testing.assert_array_equal(same.outputs, model.predict(INPUTS))
+        np.testing.assert_array_equal(same.scores, model.logits(INPUTS))
+        np.testing.assert_array_equal(edited.outputs, model.edited(INPUTS, edit))
+    default, _ = model.predict_from(INPUTS, [maps, maps])
+    np.testing.assert_array_equal(default.outputs, same.outputs)
+    assert next(model.predict_from(INPUTS[:0], [maps[:0]])).outputs.shape == (0, CLASSES)
+
+
+def test_maps_that_are_not_valid_are_refused() -> None:
+    class Unable(LinearModel):
+        batch_predict_from = SegmenterModel.batch_predict_from
+
+    class Silent(BlackBoxModel):
+        batch_predict_from = SegmenterModel.batch_predict_from
+
+    model = loaded()
+    maps = model.feature_maps(INPUTS)
+    with pytest.raises(ModelError, match=r"maps of layer 'maps' must be \(4, 2, 3, 4\), not \(3, 2, 3, 4\)"):
+        list(model.predict_from(INPUTS, [maps[:3]]))
+    with pytest.raises(ModelError, match="that replace those of layer 'maps' must be finite numbers"):
+        list(model.predict_from(INPUTS, [maps * np.nan]))
+    with pytest.raises(ModelError, match=r"There is no layer 'b'; the layers are input, maps\."):
+        model.predict_from(INPUTS, [maps], "b")
+    with pytest.raises(ModelError, match=r"its class has no batch_predict_from\(\)\."):
+        loaded(Unable).predict_from(INPUTS, [INPUTS])
+    with pytest.raises(ModelError, match=r"The model Silent can't give feature maps\."):
+        loaded(Silent).predict_from(INPUTS, [INPUTS])
+    model.fixed_batch = 3
+    with pytest.raises(ModelError, match=r"predict_from\(\) of the model takes at most 3 inputs at once, not 4\."):
+        model.predict_from(INPUTS, [maps])
+    fixed = next(model.predict_from(INPUTS[:2], [maps[:2]]))
+    np.testing.assert_allclose(fixed.outputs, model.predict(INPUTS[:2]), rtol=0, atol=1e-6)

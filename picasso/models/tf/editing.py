@@ -1,8 +1,9 @@
-"""Predictions of a graph in which channels of a layer are changed, from the layer's values on."""
+"""Predictions of a graph in which the values of a layer are changed or replaced, from the layer on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,8 +62,25 @@ class Editing:
         before, size = self.before(fed), max(1, together) if self._repeatable else 1
         for start in range(0, len(edits), size):
             some = edits[start : start + size]
-            found = [one.reshape(len(some), len(fed), *one.shape[1:]) for one in self.rest(before, some)]
-            yield from map(list, zip(*found, strict=True))
+            yield from apart(self.rest(before, some), len(some))
+
+    def replaced(
+        self, fed: Any, maps: Iterable[Array], put: Callable[[Array, Array], Array], together: int
+    ) -> Iterator[list[Array]]:
+        """Yield the outputs and the scores of a batch for each replacement of the layer's output.
+
+        Args:
+            fed: the batch ``(n, H, W, C)``, a tensor.
+            maps: the replacements; as many as are computed together are taken at a time.
+            put: returns the layer's output, ``(n, ...)``, with a replacement in it, for both.
+            together: the maximum number of replacements of which the rest is computed together, if it needs only the
+                layer.
+        """
+        before, size = self.before(fed), max(1, together) if self._repeatable else 1
+        value, waiting = before.value.numpy(), iter(maps)
+        while some := [put(one, value) for one in islice(waiting, size)]:
+            given = tf.constant(np.concatenate(some), before.value.dtype)
+            yield from apart([one.numpy() for one in self._rest(given, *before.kept)], len(some))
 
     def rest(self, before: Before, edits: Sequence[Coefficients]) -> list[Array]:
         """Return the outputs and the scores of n images for each of E edits, ``(E * n, ...)``.
@@ -79,6 +97,11 @@ class Editing:
         )
         changed = tf.reshape(value * factors + offsets, [-1, *value.shape[1:]])
         return [tensor.numpy() for tensor in self._rest(changed, *before.kept)]
+
+
+def apart(answers: Sequence[Array], count: int) -> Iterator[list[Array]]:
+    """Yield the answers ``(n, ...)`` to each of several changes, of which all answers are ``(count * n, ...)``."""
+    yield from map(list, zip(*(np.split(one, count) for one in answers), strict=True))
 
 
 def others(inputs: Any, answers: Sequence[Any], tensor: Any) -> list[Any]:

@@ -57,6 +57,12 @@ class FeatureLayer(NamedTuple):
             return np.moveaxis(values, 1, -1)
         return self.grid.maps(values) if self.grid else values
 
+    def put(self, maps: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the tensor whose feature maps are others, ``(N, h, w, c)``; other tokens stay."""
+        if self.channels_first:
+            return np.moveaxis(maps, -1, 1)
+        return self.grid.put(maps, values) if self.grid else maps
+
     def by_channel(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return one value for each channel, ``(c,)``, in a shape that broadcasts to the tensor."""
         return values[:, None, None] if self.channels_first else values

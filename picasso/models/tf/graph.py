@@ -9,7 +9,7 @@ in :mod:`picasso.models.outputs`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -277,14 +277,34 @@ class Graph:
             edits: the edits.
             together: the maximum number of edits to compute together.
         """
-        if layer not in self._editing:
-            self._editing[layer] = Editing(self._cut, self._input, self._folded_answers, self._tensors[layer])
-        known = self._layers[layer]
+        known, editing = self._layers[layer], self._editing_of(layer)
         found = (edit.coefficients(known.shape[-1]) for edit in edits)
         changes = [(known.by_channel(factors), known.by_channel(offsets)) for factors, offsets in found]
-        for answers in self._editing[layer].answers(self.fed(inputs), changes, together):
+        for answers in editing.answers(self.fed(inputs), changes, together):
             read, scores = (one.reshape(-1, *self.spec.shape) for one in answers)
             yield read, scores
+
+    def predict_from(
+        self, inputs: Array, layer: str, maps: Iterable[Array], together: int
+    ) -> Iterator[tuple[Array, Array]]:
+        """Yield the outputs and the scores, both exact, for each replacement of a layer's maps, ``(N, *spec.shape)``.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            layer: the name of the layer.
+            maps: the replacements, ``(N, h, w, c)`` each.
+            together: the maximum number of replacements to compute together.
+        """
+        put = self._layers[layer].put
+        for answers in self._editing_of(layer).replaced(self.fed(inputs), maps, put, together):
+            read, scores = (one.reshape(-1, *self.spec.shape) for one in answers)
+            yield read, scores
+
+    def _editing_of(self, layer: str) -> Editing:
+        """Return the parts of the graph before a layer and behind it, which are cut on first use."""
+        if layer not in self._editing:
+            self._editing[layer] = Editing(self._cut, self._input, self._folded_answers, self._tensors[layer])
+        return self._editing[layer]
 
     def _products(self, tensor: Any, inputs: Array, cotangents: Array) -> Array:
         """Return vector-Jacobian products with respect to a tensor, ``(N, T, ...)``."""

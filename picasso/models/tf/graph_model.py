@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -176,6 +176,10 @@ class GraphModel(Model):
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each edit of a layer."""
         return self._graph.edits(inputs, layer, edits, self.batch_size // len(inputs))
+
+    def batch_predict_from(self, inputs: Array, maps: Iterable[Array], layer: str) -> Iterator[tuple[Array, Array]]:
+        """Return the outputs and the scores of one batch for each replacement of a layer's feature maps."""
+        return self._graph.predict_from(inputs, layer, maps, self.batch_size // len(inputs))
 
     def token_grid(self) -> TokenGrid:
         """Return the grid of the tokens between which there is attention."""
