@@ -278,7 +278,7 @@ class Session:
             model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
         """
         stored = (fileio.read_json(self._folder / CHANNEL_NAMES) or {}).get(model, {})
-        return {layer: {int(index): name for index, name in named.items()} for layer, named in stored.items()}
+        return {layer: {int(index): name for index, name in named.items()} for layer, named in stored.items() if named}
 
     def name_channel(self, model: str, layer: str, channel: int, name: str) -> None:
         """Name a channel of a model; "" removes the name.

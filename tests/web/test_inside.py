@@ -96,12 +96,17 @@ def test_channels_are_named(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatc
     name(1, "")
     name(0, "edges")
     assert names() == {0: "edges"}
+    name(0, "")
+    assert "Named channels" not in visitor.get("/images/0/inside").get_data(as_text=True)
+    name(0, "edges")
     name(0, "x" * 61, status=400)
     monkeypatch.setattr(sessions, "MAX_CHANNEL_NAMES", 1)
     assert "at most 1 channels" in name(1, "one more", status=413)["error"]["message"]
     # An old name can be changed nevertheless.
     name(0, "corners")
     assert names() == {0: "corners"}
+    page = visitor.get("/images/0/inside").get_data(as_text=True)
+    assert f'channel=0">corners</a> <small>{layer}, channel 0</small>' in page
 
 
 def test_the_page_lists_the_layers(visitor: FlaskClient) -> None:

@@ -14,6 +14,7 @@ from picasso.models.info import Capability
 from picasso.targets.class_names import choices
 from picasso.web.context import need_session, services
 from picasso.web.pages.run_view import class_names
+from picasso.web.predicted import model_identity
 
 blueprint = Blueprint("inside", __name__)
 
@@ -63,6 +64,7 @@ def show(uid: str) -> str:
         stages=stages(layers),
         input_shape=status["report"]["model"]["input_shape"] if layers else [],
         layer=layer,
+        named=session.channel_names(model_identity()) if layers else {},
         orders=ORDERS,
         order=request.args.get("order", ""),
         target=request.args.get("target", ""),
