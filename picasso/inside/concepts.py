@@ -117,7 +117,7 @@ def concepts(
             "that are, or another class."
         )
     factors = factorized(sample.cells, count, seed)
-    measured = np.random.default_rng(seed).permutation(chosen)[:MEASURED].tolist()
+    measured = spread(chosen, MEASURED, seed)
     measurement = Measurement(model, described, factors, wanted, measured, exemplars, seed)
     for places, inputs in batches(model, [sources[one] for one in chosen], [names[one] for one in chosen], []):
         measurement.look([chosen[one] for one in places], inputs)
@@ -174,6 +174,16 @@ def sampled(
         require_finite(maps, f"A value of layer {layer.name}")
         sample.add(maps)
     return indices
+
+
+def spread(positions: Sequence[int], count: int, seed: int) -> list[int]:
+    """Return some of many positions, drawn at random from parts of the same length.
+
+    Images of a class are often neighbours in a folder, so that classes are represented by their size.
+    """
+    generator = np.random.default_rng(seed)
+    parts = np.array_split(np.asarray(positions), min(count, len(positions)))
+    return [int(generator.choice(part)) for part in parts]
 
 
 def concept(

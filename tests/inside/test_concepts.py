@@ -16,7 +16,7 @@ import picasso
 from picasso.cli.command import main
 from picasso.errors import BadRequest, ConfigurationError, ModelError
 from picasso.inside.concept_card import Concepts
-from picasso.inside.concepts import concepts, heat_map
+from picasso.inside.concepts import concepts, heat_map, spread
 from picasso.models.base import Model
 from picasso.models.info import Layer, Place
 from tests.conftest import FAKES, noise_image
@@ -412,3 +412,10 @@ def test_results_are_plain_json(planted: PlantedModel, tmp_path: Path) -> None:
     assert sorted(one.name for one in (tmp_path / "made").iterdir()) == [
         "concept-1.png", "concept-2.png", "concept-3.png", "concepts.json",
     ]  # fmt: skip
+
+
+def test_the_measured_images_are_spread_over_the_folder() -> None:
+    found = spread(range(100, 260), 16, seed=3)
+    assert [(one - 100) // 10 for one in found] == list(range(16))
+    assert spread([7, 9], 16, seed=3) == [7, 9]
+    assert spread(range(1000), 16, 0) != spread(range(1000), 16, 1)
