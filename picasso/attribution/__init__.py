@@ -6,6 +6,7 @@ __all__ = [
     "covering",
     "dropping",
     "masks",
+    "objectives",
     "occlusion_scores",
     "paths",
     "pixel_inputs",

@@ -15,6 +15,8 @@ __all__ = ["Ascent", "Crops"]
 Floats = NDArray[np.float64]
 # Kingma & Ba, arXiv 1412.6980: how slowly the means of the gradient and of its square follow.
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
+# A usual standard deviation of the noise that is added to the enlarged parts, whose values are 0..1.
+NOISE = 0.05
 
 
 @dataclass(frozen=True)

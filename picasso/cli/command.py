@@ -322,12 +322,12 @@ def inside(
     from picasso.inside.effects import channel_effects
 
     # Before the work, which would be lost if there were no place for its result.
-    place = free_folder(out.parent, out.name)
+    place = None if channel is None else free_folder(out.parent, out.name)
     with loading_in_time():
         model = models.load_configured(settings)
     found: ChannelCard | ChannelEffects
     with progress_bar("looking") as progress:
-        if channel is None:
+        if channel is None or place is None:
             found = channel_effects(model, layer, folder, scale=scale, value=value, progress=progress)
             lines = found.lines(SHOWN)
         else:

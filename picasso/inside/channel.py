@@ -11,10 +11,11 @@ import numpy as np
 
 from picasso.errors import BadRequest, ModelError
 from picasso.explanation.inputs import image_from, named
+from picasso.explanation.walk import batches
 from picasso.inside.card import Change, ChannelCard, Shown
 from picasso.inside.effects import changed_answers, score_changes
 from picasso.inside.exemplars import Exemplar, Largest
-from picasso.inside.looking import Progress, batches, given, looked_at, require_finite, silently
+from picasso.inside.looking import Progress, change_of, given, looked_at, require_finite, silently
 from picasso.inside.preferred import preferred_input
 from picasso.models import Edit
 from picasso.models.arrays import Array
@@ -93,14 +94,13 @@ def channel_card(
         'Without channel 0, no predicted class changes.'
     """
     described = looked_at(model, layer)
-    edit = Edit(described.name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
-    edit.coefficients(described.shape[-1])
+    edit = change_of(described, channel, scale, value)
     if exemplars < 1:
         raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
     sources = given(images, model)
     names, unreadable = named(sources), list[str]()
     tally, by_activation, by_relevance = Tally(), Largest(exemplars), Largest(exemplars)
-    for indices, inputs in batches(model, sources, names, unreadable):
+    for indices, inputs, _ in batches(model, sources, unreadable, names):
         look(model, edit, indices, inputs, tally, by_activation, by_relevance)
         progress((IMAGES if steps else 1.0) * (indices[-1] + 1) / len(sources))
     preferred, note = None, ""

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from picasso.attribution.ascent import Ascent
+from picasso.attribution.ascent import NOISE, Ascent
+from picasso.attribution.objectives import TargetScore, slope
 from picasso.attribution.pixel_inputs import PixelInputs
 from picasso.attribution.spectra import Phases, Spectrum, Waves
-from picasso.errors import ModelError
 from picasso.models.base import Model
 from picasso.targets import ClassLogit, OutputTask, Target
 from picasso.visualizations import (
@@ -36,8 +36,6 @@ from picasso.visualizations.base import targets_of
 
 MACO, FOURIER = "MACO", "Fourier"
 PHOTOGRAPHS, IMAGE = "photographs", "the image"
-# The standard deviation of the noise that is added to the enlarged parts, whose values are 0..1.
-NOISE = 0.05
 # The maps of attention are smoothed by this share of the longer side, and complete at this percentile.
 SMOOTHING, COMPLETE = 1 / 56, 97
 # The outputs of these models belong to places of the image, so parts of it can't stand for the whole.
@@ -126,6 +124,7 @@ class Search:
         settings = task.settings
         self._model, self._settings, self._pixels = task.model, settings, pixels
         self._target, self._start = target, start
+        self._objective = TargetScore(task.model, target)
         seen = np.asarray(image.view.convert("L" if pixels.shape[2] == 1 else "RGB"), np.float64) / 255
         spectrum = (
             Spectrum.of(seen.reshape(pixels.shape)) if settings.statistics == IMAGE else Spectrum.natural(pixels.shape)
@@ -133,34 +132,24 @@ class Search:
         whole = task.model.spec.task in OF_PLACES
         self.ascent = Ascent(
             (Phases if settings.method == MACO else Waves)(spectrum),
-            self._slope,
+            slope(pixels, self._objective.name, self._objective.gradients),
             settings.crops,
             1.0 if whole else settings.smallest,
             NOISE,
             settings.seed + start,
         )
 
-    def _slope(self, images: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the gradients of the score for images, both ``(N, H, W, channels)``."""
-        gradients = self._model.gradients(self._pixels.encode(images), [self._target])[:, 0]
-        if not np.isfinite(gradients).all():
-            raise ModelError(
-                f"The gradient of the {self._target.score_quantity} of {self._target.name} is not finite, so no image "
-                "can be sought."
-            )
-        return self._pixels.backward(gradients)
-
     def panel(self) -> Panel:
         """Return the image as it is now, with the value and the score of the target."""
         pixels, target = self.ascent.pixels, self._target
         inputs = self._pixels.encode(pixels[None])
         value = float(self._model.values(inputs, [target])[0, 0])
-        score = float(self._model.scores(inputs, [target])[0, 0])
+        score = float(self._objective.values(inputs)[0])
         shown = faded(pixels, self.ascent.attention) if self._settings.faded else pixels
         said = f"The {target.score_quantity} of this image is {score:.4g}"
         if target.quantity != target.score_quantity:
             said += f", the {target.quantity} {value:.3g}"
-        said += f", after {self.ascent.steps} steps."
+        said += f", after {self.ascent.steps} step{'s' if self.ascent.steps > 1 else ''}."
         if not self.ascent.attention.any():
             said += " All gradients were 0, so nothing was optimized."
         array = np.rint(255 * shown).astype(np.uint8)

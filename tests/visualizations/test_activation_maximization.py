@@ -136,7 +136,7 @@ def test_progress_and_previews(linear: LinearModel) -> None:
     assert seen[-1] == (1, 1)
     assert [len(one) for one in previews] == [1 + index // 8 for index in range(40)]
     np.testing.assert_array_equal(previews[-1][-1].array, panels[-1].array)
-    assert previews[0][0].note.endswith("after 1 steps.")
+    assert previews[0][0].note.endswith("after 1 step.")
 
 
 def test_outputs_of_places_are_not_enlarged(monkeypatch: pytest.MonkeyPatch) -> None:

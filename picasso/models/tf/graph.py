@@ -15,6 +15,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models import outputs, value_range
@@ -165,7 +166,7 @@ class Graph:
         self._layers: dict[str, FeatureLayer] = {}
         self._maps: dict[str, Any] = {}
         self._editing: dict[str, Editing] = {}
-        self._sums: dict[str, Backward] = {}
+        self._sums: dict[str, tuple[Backward, NDArray[np.int64]]] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
@@ -260,12 +261,12 @@ class Graph:
         if layer not in self._sums:
             with tensor.graph.as_default():
                 flat_maps = tf.reshape(tf.cast(tensor, tf.float32), [-1, prod(sides)])
-            self._sums[layer] = Backward(self._cut, self._input, flat_maps, self._input)
-        # Feature maps are some of the values of the tensor, in another order.
-        places = known.maps(np.arange(prod(sides)).reshape(1, *sides)).ravel()
+            # Feature maps are some of the values of the tensor, in another order.
+            places = known.maps(np.arange(prod(sides)).reshape(1, *sides)).ravel()
+            self._sums[layer] = Backward(self._cut, self._input, flat_maps, self._input), places
+        backward, places = self._sums[layer]
         cotangents = np.zeros((len(inputs), prod(sides)), np.float32)
         cotangents[:, places] = weights.reshape(len(inputs), -1)
-        backward = self._sums[layer]
         return np.asarray(backward.back(backward.forward(self.fed(inputs)), tf.constant(cotangents)).numpy())
 
     def edits(self, inputs: Array, layer: str, edits: Sequence[Edit], together: int) -> Iterator[tuple[Array, Array]]:
