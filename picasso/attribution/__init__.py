@@ -4,6 +4,8 @@ __all__ = [
     "ascent",
     "attention",
     "covering",
+    "directions",
+    "diversity",
     "dropping",
     "masks",
     "objectives",

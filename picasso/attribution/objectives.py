@@ -100,7 +100,7 @@ class MapSum(Objective):
         >>> model.load(channels=3)
         >>> red = MapSum(model, model.layers()[0], {0: 1.0, 2: -0.5}, (3, 4))
         >>> red.name, red.values(np.ones((1, 8, 8, 3), np.float32)).tolist()
-        ('channel 0 - 0.5 channel 2 of cell (3, 4) of layer input', [0.5])
+        ('channel 0 - 0.5 channel 2 of layer input in cell (3, 4)', [0.5])
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class MapSum(Objective):
                 self.weights[..., channel] = weight / (rows * columns)
             else:
                 self.weights[(*cell, channel)] = weight
-        where = "" if cell is None else f" of cell ({cell[0]}, {cell[1]})"
-        self.name = f"{in_words(channels)}{where} of layer {layer.name}"
+        where = f"{in_words(channels)} of layer {layer.name}"
+        self.name = f"the mean of {where}" if cell is None else f"{where} in cell ({cell[0]}, {cell[1]})"
 
     def values(self, inputs: Array) -> Floats:
         """Return the sums."""
