@@ -129,10 +129,11 @@ def channel_effects(
     means, shifts, strengths = np.zeros((3, count))
     changed = np.zeros(count, np.int64)
     for indices, inputs, _ in batches(model, sources, unreadable, named(sources)):
-        outputs, scores = model.predict(inputs), model.logits(inputs)
+        passed = model.layer_pass(inputs, described.name, differentiate=False)
+        outputs, scores = passed.outputs, passed.scores
         require_finite(scores, "The score")
-        means += model.feature_maps(inputs, described.name).mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
-        for channel, edited in enumerate(model.edits(inputs, edits)):
+        means += passed.maps.mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
+        for channel, edited in enumerate(passed.edits(edits)):
             require_finite(edited.scores, f"The score after the change of channel {channel}")
             changes = score_changes(model, outputs, scores, edited)
             shifts[channel] += changes.sum()

@@ -17,6 +17,7 @@ from picasso.errors import BadRequest, ModelError
 from picasso.examples.brightness import BrightnessModel
 from picasso.inside.channel import channel_card
 from picasso.inside.exemplars import Exemplar, Largest
+from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Layer, Place
 from picasso.targets.predictions import phrase
@@ -147,15 +148,18 @@ def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("feature_maps", "Channel 0 of layer input is not a finite number"),
-        ("feature_gradients", "The gradient of channel 0 of layer input is not a finite number"),
-        ("logits", "The score is not a finite number"),
+        ("batch_feature_maps", "Channel 0 of layer input is not a finite number"),
+        ("batch_feature_gradients", "The gradient of channel 0 of layer input is not a finite number"),
+        ("batch_logits", "The score is not a finite number"),
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(
     linear: LinearModel, monkeypatch: pytest.MonkeyPatch, method: str, message: str
 ) -> None:
-    known = getattr(linear, method)
+    known, other = getattr(linear, method), LinearModel()
+    other.load()
+    # Probabilities that are no numbers are refused by the model itself.
+    monkeypatch.setattr(linear, "batch_probabilities", other.batch_probabilities)
     monkeypatch.setattr(linear, method, lambda *arguments: known(*arguments) * np.nan)
     with pytest.raises(ModelError, match=message):
         channel_card(linear, "input", 0, [noise_image()])
@@ -260,9 +264,32 @@ def test_a_card_without_a_preferred_input_says_why(monkeypatch: pytest.MonkeyPat
     assert channel_card(linear, None, 0, [noise_image()], steps=0).note == ""
 
 
+def test_cards_of_several_channels_are_those_of_each(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [noise_image(seed) for seed in range(3)]
+    single = [channel_card(linear, None, one, images, steps=4, scale=0.5).as_dict() for one in (2, 0)]
+    passes, known = list[int](), linear.batch_feature_maps
+
+    def counted(inputs: Array, layer: str) -> Array:
+        passes.append(len(inputs))
+        return known(inputs, layer)
+
+    monkeypatch.setattr(linear, "batch_feature_maps", counted)
+    several = picasso.channel_cards(linear, None, [2, 0], images, steps=0, scale=0.5)
+    assert passes == [3]
+    again = picasso.channel_cards(linear, None, [2, 0], images, steps=4, scale=0.5)
+    assert [card.as_dict() for card in again] == single
+    assert [card.as_dict() for card in several] == [{**one, "preferred_value": None} for one in single]
+    with pytest.raises(BadRequest, match="There are no channels"):
+        picasso.channel_cards(linear, None, [], images)
+
+
 def test_progress_reaches_the_end(linear: LinearModel) -> None:
     for steps in (0, 4):
         seen: list[float] = []
         channel_card(linear, None, 0, [noise_image(1), noise_image(2)], steps=steps, progress=seen.append)
         assert seen == sorted(seen)
-        assert seen[-1] == 1
+        assert seen[-1] == pytest.approx(1)
+    seen = []
+    picasso.channel_cards(linear, None, [0, 2], [noise_image(1)], steps=4, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)

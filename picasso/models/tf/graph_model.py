@@ -15,6 +15,7 @@ from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.edits import Edit
 from picasso.models.info import Capability, Layer
+from picasso.models.layer_pass import LayerPass
 from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
 from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
@@ -176,6 +177,10 @@ class GraphModel(Model):
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each edit of a layer."""
         return self._graph.edits(inputs, layer, edits, self.batch_size // len(inputs))
+
+    def batch_layer_pass(self, inputs: Array, layer: str, *, differentiate: bool) -> LayerPass:
+        """Return what one forward pass of one batch says of a layer."""
+        return self._graph.layer_pass(inputs, layer, self.batch_size // len(inputs), differentiate=differentiate)
 
     def token_grid(self) -> TokenGrid:
         """Return the grid of the tokens between which there is attention."""
