@@ -306,6 +306,11 @@ def test_a_channel_of_tokens_is_changed_in_class_tokens_and_registers_too() -> N
         truth = rest(edit.changed(before(images).numpy())).numpy()
         np.testing.assert_allclose(model.edited(images, edit), truth, rtol=0, atol=TOLERANCE)
         assert np.abs(truth - model.predict(images)).max() > 1e-4
+        passed, classes = model.layer_pass(images, layer.name), np.array([1, 0])
+        np.testing.assert_allclose(next(passed.edits([edit])).outputs, truth, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(passed.maps, model.feature_maps(images, layer.name), rtol=0, atol=TOLERANCE)
+        gradients = model.feature_gradients(images, classes.tolist(), layer.name)
+        np.testing.assert_allclose(passed.gradients(classes), gradients, rtol=0, atol=TOLERANCE)
 
 
 def test_the_part_before_the_layer_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
