@@ -1,8 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
 ``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.channel_effects``, ``picasso.channel_card``,
-``picasso.concepts``, ``picasso.audit_model`` and ``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes
-the web application.
+``picasso.channel_cards``, ``picasso.concepts``, ``picasso.audit_model`` and ``picasso.mend_model`` serve notebooks;
+``picasso.create_app`` makes the web application.
 Names are imported when first used, so that the command line answers at once.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from picasso.explanation.result import Result
     from picasso.explanation.widget import widget
     from picasso.inside.card import ChannelCard
-    from picasso.inside.channel import channel_card
+    from picasso.inside.channel import channel_card, channel_cards
     from picasso.inside.concept_card import Concepts
     from picasso.inside.concepts import concepts
     from picasso.inside.effects import ChannelEffects, channel_effects
@@ -35,6 +35,7 @@ __all__ = [
     "__version__",
     "audit_model",
     "channel_card",
+    "channel_cards",
     "channel_effects",
     "concepts",
     "create_app",
@@ -47,6 +48,7 @@ __all__ = [
 HOMES = {
     "audit_model": "picasso.audit.start",
     "channel_card": "picasso.inside.channel",
+    "channel_cards": "picasso.inside.channel",
     "ChannelCard": "picasso.inside.card",
     "channel_effects": "picasso.inside.effects",
     "ChannelEffects": "picasso.inside.effects",

@@ -216,8 +216,12 @@ class PooledModel(LinearModel):
         return np.asarray(np.broadcast_to(gradients, maps.shape), np.float32)
 
     def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
-        behind = self.batch_feature_gradients(inputs, classes, "maps") * (self.batch_feature_maps(inputs, "maps") > 0)
-        squares = behind @ self.mixing.T / self.SQUARE**2
+        return self.batch_map_gradients(inputs, self.batch_feature_gradients(inputs, classes, "maps"), "maps")
+
+    def batch_map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        if layer == "input":
+            return weights
+        squares = (weights * (self.batch_feature_maps(inputs, layer) > 0)) @ self.mixing.T / self.SQUARE**2
         return np.asarray(squares.repeat(self.SQUARE, axis=1).repeat(self.SQUARE, axis=2), np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from picasso.attribution.spectra import Parametrization
 
-__all__ = ["Ascent", "Crops"]
+__all__ = ["Ascent", "Crops", "together"]
 
 Floats = NDArray[np.float64]
 # Kingma & Ba, arXiv 1412.6980: how slowly the means of the gradient and of its square follow.
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
+# A usual standard deviation of the noise that is added to the enlarged parts, whose values are 0..1.
+NOISE = 0.05
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,20 @@ class Ascent:
 
     def step(self) -> None:
         """Make one step."""
+        together([self], self.slope)
+
+    def _draw(self) -> tuple[Floats, Crops, Floats]:
+        """Return the image, the parts that are looked at in the next step, and these with noise."""
         pixels = self.pixels
         crops = Crops.draw(self._random, self.crops, pixels.shape[:2], self.smallest)
         parts = crops.of(pixels)
         if self.noise:
             parts = np.clip(parts + self.noise * self._random.standard_normal(parts.shape), 0, 1)
-        uphill = crops.backward(self.slope(parts)) / self.crops
+        return pixels, crops, parts
+
+    def _climb(self, pixels: Floats, crops: Crops, gradients: Floats) -> None:
+        """Make one step, with the gradients with respect to the parts."""
+        uphill = crops.backward(gradients) / self.crops
         self.attention += np.abs(uphill).sum(axis=2)
         gradient = self.image.gradient(self._parameters, pixels, uphill)
         self.steps += 1
@@ -136,3 +146,28 @@ class Ascent:
         # Without this, the smallest number for which the division is defined would depend on the scale of the score.
         floor = TINY * max(float(np.sqrt(square.max())), np.finfo(np.float64).tiny)
         self._parameters = self._parameters + self.image.RATE * mean / (np.sqrt(square) + floor)
+
+
+def together(ascents: Sequence[Ascent], slope: Callable[[Floats], Floats]) -> None:
+    """Make one step of several searches whose score depends on all images.
+
+    Args:
+        ascents: the searches.
+        slope: returns the gradients of the score with respect to the parts of all images, image by image, both
+            ``(images * n, H, W, C)``; it replaces that of each search.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.ascent import Ascent, together
+        >>> from picasso.attribution.spectra import Phases, Spectrum
+        >>> image = Phases(Spectrum.natural((8, 8, 1)))
+        >>> two = [Ascent(image, np.ones_like, seed=seed) for seed in (0, 1)]
+        >>> together(two, np.ones_like)
+        >>> [one.steps for one in two]
+        [1, 1]
+    """
+    drawn = [one._draw() for one in ascents]
+    gradients = slope(np.concatenate([parts for _, _, parts in drawn]))
+    ends = np.cumsum([len(parts) for _, _, parts in drawn])[:-1]
+    for one, (pixels, crops, _), own in zip(ascents, drawn, np.split(gradients, ends), strict=True):
+        one._climb(pixels, crops, own)

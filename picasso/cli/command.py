@@ -338,20 +338,20 @@ def inside(
         raise BadRequest("--class and --audit are about concepts; add --concepts with their number, such as 5.")
     out = out or Path("picasso-concepts" if concepts else "picasso-card")
     # Before the work, which would be lost if there were no place for its result.
-    place = free_folder(out.parent, out.name)
+    place = None if channel is None and not concepts else free_folder(out.parent, out.name)
     with loading_in_time():
         model = models.load_configured(settings)
     found: ChannelCard | ChannelEffects | Concepts
     with progress_bar("looking") as progress:
-        if concepts:
+        if place is None:
+            found = channel_effects(model, layer, folder, scale=scale, value=value, progress=progress)
+            lines = found.lines(SHOWN)
+        elif channel is None:
             found = find_concepts(
-                model, layer, folder, target=target, count=concepts, audit=audit, seed=seed, progress=progress
+                model, layer, folder, target=target, count=concepts or 0, audit=audit, seed=seed, progress=progress
             )
             found.save(place)
             lines = [*found.sentences(), f"-> {place}"]
-        elif channel is None:
-            found = channel_effects(model, layer, folder, scale=scale, value=value, progress=progress)
-            lines = found.lines(SHOWN)
         else:
             found = channel_card(
                 model, layer, channel, folder, scale=scale, value=value, steps=steps, seed=seed, progress=progress

@@ -13,4 +13,5 @@ __all__ = [
     "registry",
     "render",
     "result",
+    "walk",
 ]

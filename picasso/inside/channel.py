@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from picasso.errors import BadRequest, ModelError
-from picasso.explanation.inputs import image_from, named
+from picasso.explanation.inputs import Source, image_from, named
+from picasso.explanation.walk import batches
 from picasso.inside.card import Change, ChannelCard, Shown
-from picasso.inside.effects import changed_answers, score_changes
 from picasso.inside.exemplars import Exemplar, Largest
-from picasso.inside.looking import Progress, batches, given, looked_at, require_finite, silently
-from picasso.inside.preferred import preferred_input
-from picasso.models import Edit
-from picasso.models.arrays import Array
+from picasso.inside.looking import Progress, change_of, given, looked_at, silently
+from picasso.inside.preferred import Preferred, preferred_input
+from picasso.inside.tally import Answers, Tally, look
 from picasso.models.base import Model
+from picasso.models.info import Layer
 from picasso.targets import Classification
-from picasso.targets.predictions import phrase
 
 # The number of exemplars, and of the steps of the search for the preferred input.
 EXEMPLARS, STEPS = 10, 64
 # The share of the progress for the images.
 IMAGES = 0.5
-
-
-@dataclass
-class Tally:
-    """What is counted while the images pass by."""
-
-    images: int = 0
-    total: float = 0.0
-    shifts: float = 0.0
-    predicted: Counter[int] = field(default_factory=Counter)
-    changed: Counter[tuple[int, int]] = field(default_factory=Counter)
-    answers: dict[int, str] = field(default_factory=dict)
 
 
 def channel_card(
@@ -92,89 +75,138 @@ def channel_card(
         >>> card.sentences()[-1]
         'Without channel 0, no predicted class changes.'
     """
+    (card,) = channel_cards(
+        model,
+        layer,
+        [channel],
+        images,
+        scale=scale,
+        value=value,
+        exemplars=exemplars,
+        steps=steps,
+        seed=seed,
+        progress=progress,
+    )
+    return card
+
+
+def channel_cards(
+    model: Model,
+    layer: str | None,
+    channels: Sequence[int],
+    images: Any,
+    *,
+    scale: float | None = None,
+    value: float | None = None,
+    exemplars: int = EXEMPLARS,
+    steps: int = STEPS,
+    seed: int = 0,
+    progress: Progress = silently,
+) -> list[ChannelCard]:
+    """Return the cards of several channels of a layer; see :func:`channel_card`.
+
+    Each image is read and passed through the model once for all of them, if the model can.
+
+    Args:
+        model: the model.
+        layer: the name of a layer with feature maps; None for the last one before the head.
+        channels: the indices of the channels.
+        images: files, folders, PIL images or arrays.
+        scale: as in :func:`channel_card`.
+        value: as there.
+        exemplars: as there.
+        steps: as there.
+        seed: as there.
+        progress: called with the finished fraction.
+
+    Raises:
+        BadRequest: as there, or there are no channels.
+        ModelError: as there.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load(channels=3)
+        >>> image = np.full((1, 8, 8, 3), (0, 51, 102), np.uint8)
+        >>> cards = picasso.channel_cards(model, None, [0, 1, 2], image, steps=0)
+        >>> [round(card.mean, 3) for card in cards]
+        [0.0, 0.2, 0.4]
+    """
     described = looked_at(model, layer)
-    edit = Edit(described.name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
-    edit.coefficients(described.shape[-1])
+    if not channels:
+        raise BadRequest("There are no channels. Give the index of one at least.")
+    edits = [change_of(described, channel, scale, value) for channel in channels]
     if exemplars < 1:
         raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
     sources = given(images, model)
-    names, unreadable = named(sources), list[str]()
-    tally, by_activation, by_relevance = Tally(), Largest(exemplars), Largest(exemplars)
-    for indices, inputs in batches(model, sources, names, unreadable):
-        look(model, edit, indices, inputs, tally, by_activation, by_relevance)
-        progress((IMAGES if steps else 1.0) * (indices[-1] + 1) / len(sources))
-    preferred, note = None, ""
-    if steps:
-        try:
-            preferred = preferred_input(
-                model, described, channel, steps, seed, lambda done: progress(IMAGES + (1 - IMAGES) * done / steps)
-            )
-        # The rest of the card is worth showing.
-        except (BadRequest, ModelError) as error:
-            note = error.message
+    names, unreadable, answers = named(sources), list[str](), Answers()
+    tallies = [Tally(edit, Largest(exemplars), Largest(exemplars)) for edit in edits]
+    share = IMAGES if steps else 1.0
+    for indices, inputs, _ in batches(model, sources, unreadable, names):
+        look(model, indices, inputs, answers, tallies)
+        progress(share * (indices[-1] + 1) / len(sources))
+    cards = []
+    for number, tally in enumerate(tallies):
+        (channel,) = tally.edit.channels
+        preferred, note = None, ""
+        if steps:
+            first, part = share + (1 - share) * number / len(tallies), (1 - share) / (steps * len(tallies))
+            try:
+                preferred = preferred_input(
+                    model,
+                    described,
+                    channel,
+                    steps,
+                    seed,
+                    lambda done, first=first, part=part: progress(first + done * part),  # type: ignore[misc]
+                )
+            # The rest of the card is worth showing.
+            except (BadRequest, ModelError) as error:
+                note = error.message
+        cards.append(card_of(model, described, sources, names, answers, tally, unreadable, preferred, note))
+    return cards
+
+
+def card_of(
+    model: Model,
+    layer: Layer,
+    sources: Sequence[Source],
+    names: Sequence[str | None],
+    answers: Answers,
+    tally: Tally,
+    unreadable: Sequence[str],
+    preferred: Preferred | None,
+    note: str,
+) -> ChannelCard:
+    """Return the card of a channel from what was counted."""
 
     def shown(one: Exemplar) -> Shown:
         image = image_from(sources[one.index], one.index, names[one.index], model)
         view = model.view(image.image)
-        answer = tally.answers.get(one.index, "")
-        return Shown(image.name, one.value, one.box(described, view.size), answer, one.crop(described, view))
+        said = answers.said.get(one.index, "")
+        return Shown(image.name, one.value, one.box(layer, view.size), said, one.crop(layer, view))
 
     classes = [str(one) for one in model.class_names()]
     changes = (
-        Change(classes[before], classes[after], count, tally.predicted[before])
+        Change(classes[before], classes[after], count, answers.predicted[before])
         for (before, after), count in tally.changed.most_common()
     )
     image, highest = preferred or (None, 0.0)
     return ChannelCard(
-        described,
-        edit.channels[0],
-        tally.images,
-        tally.total / tally.images,
-        tuple(map(shown, by_activation.found())),
-        tuple(map(shown, by_relevance.found())),
-        edit,
+        layer,
+        tally.edit.channels[0],
+        answers.images,
+        tally.total / answers.images,
+        tuple(map(shown, tally.by_activation.found())),
+        tuple(map(shown, tally.by_relevance.found())),
+        tally.edit,
         tuple(changes),
-        tally.shifts / tally.images,
+        tally.shifts / answers.images,
         isinstance(model.spec, Classification),
         tuple(unreadable),
         image,
         highest,
         note,
     )
-
-
-def look(
-    model: Model,
-    edit: Edit,
-    indices: Sequence[int],
-    inputs: Array,
-    tally: Tally,
-    by_activation: Largest,
-    by_relevance: Largest,
-) -> None:
-    """Take note of the values of a channel in one batch, and of what happens if it is changed."""
-    (channel,) = edit.channels
-    maps = model.feature_maps(inputs, edit.layer)[..., channel]
-    outputs, scores = model.predict(inputs), model.logits(inputs)
-    (edited,) = model.edits(inputs, [edit])
-    classifies = isinstance(model.spec, Classification)
-    require_finite(maps, f"Channel {channel} of layer {edit.layer}")
-    require_finite(scores, "The score")
-    require_finite(edited.scores, "The score after the change of the channel")
-    tally.images += len(inputs)
-    tally.total += float(maps.mean(axis=(1, 2), dtype=np.float64).sum())
-    for index, values in zip(indices, maps, strict=True):
-        by_activation.add(index, values)
-    for index, found in zip(indices, model.decode(outputs), strict=True):
-        if found:
-            tally.answers[index] = found[0]["name"] if classifies else phrase(found[0])
-    tally.shifts += float(score_changes(model, outputs, scores, edited).sum())
-    tally.changed.update(changed_answers(model, outputs, edited))
-    if not classifies:
-        return
-    best = outputs.argmax(axis=1)
-    tally.predicted.update(best.tolist())
-    gradients = model.feature_gradients(inputs, best.tolist(), edit.layer)[..., channel]
-    require_finite(gradients, f"The gradient of channel {channel} of layer {edit.layer}")
-    for index, relevance in zip(indices, maps * gradients, strict=True):
-        by_relevance.add(index, relevance)

@@ -14,13 +14,14 @@ from picasso.attribution.placement import Canvas
 from picasso.errors import BadRequest
 from picasso.explanation.inputs import Source, image_from, named
 from picasso.explanation.render import SEQUENTIAL, blend, grey, table
+from picasso.explanation.walk import batches
 from picasso.inside.audit_findings import read_findings, shared_findings
 from picasso.inside.card import Change
 from picasso.inside.channel import EXEMPLARS
 from picasso.inside.concept_card import Concept, Concepts, Example
 from picasso.inside.exemplars import Exemplar
 from picasso.inside.factors import Sample, factorized, require_package
-from picasso.inside.looking import Progress, batches, given, looked_at, require_finite, silently
+from picasso.inside.looking import Progress, given, looked_at, require_finite, silently
 from picasso.inside.measuring import Measurement
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -108,7 +109,7 @@ def concepts(
     findings = [] if audit is None else read_findings(Path(audit), [str(name) for name in model.class_names()])
     names, unreadable = named(sources), list[str]()
     chosen, sample = list[int](), Sample(described.shape[-1], seed)
-    for indices, inputs in batches(model, sources, names, unreadable):
+    for indices, inputs, _ in batches(model, sources, unreadable, names):
         chosen += sampled(model, described, wanted, indices, inputs, sample)
         progress(FIRST * (indices[-1] + 1) / len(sources))
     if not chosen:
@@ -119,7 +120,7 @@ def concepts(
     factors = factorized(sample.cells, count, seed)
     measured = spread(chosen, MEASURED, seed)
     measurement = Measurement(model, described, factors, wanted, measured, exemplars, seed)
-    for places, inputs in batches(model, [sources[one] for one in chosen], [names[one] for one in chosen], []):
+    for places, inputs, _ in batches(model, [sources[one] for one in chosen], [], [names[one] for one in chosen]):
         measurement.look([chosen[one] for one in places], inputs)
         progress(1 - (1 - FIRST) * (1 - (places[-1] + 1) / len(chosen)))
     order = (-measurement.importance).argsort(kind="stable")

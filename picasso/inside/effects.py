@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.explanation.inputs import named
-from picasso.inside.looking import Progress, batches, given, looked_at, require_finite, silently
-from picasso.models import Edit
+from picasso.explanation.walk import batches
+from picasso.inside.looking import Progress, change_of, given, looked_at, require_finite, silently
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.edits import Edited
@@ -124,16 +124,16 @@ def channel_effects(
     described = looked_at(model, layer)
     sources = given(images, model)
     count = described.shape[-1]
-    factor = 0.0 if scale is None and value is None else scale
-    edits = [Edit(described.name, [channel], scale=factor, value=value) for channel in range(count)]
+    edits = [change_of(described, channel, scale, value) for channel in range(count)]
     seen, unreadable = 0, list[str]()
     means, shifts, strengths = np.zeros((3, count))
     changed = np.zeros(count, np.int64)
-    for indices, inputs in batches(model, sources, named(sources), unreadable):
-        outputs, scores = model.predict(inputs), model.logits(inputs)
+    for indices, inputs, _ in batches(model, sources, unreadable, named(sources)):
+        passed = model.layer_pass(inputs, described.name, differentiate=False)
+        outputs, scores = passed.outputs, passed.scores
         require_finite(scores, "The score")
-        means += model.feature_maps(inputs, described.name).mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
-        for channel, edited in enumerate(model.edits(inputs, edits)):
+        means += passed.maps.mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
+        for channel, edited in enumerate(passed.edits(edits)):
             require_finite(edited.scores, f"The score after the change of channel {channel}")
             changes = score_changes(model, outputs, scores, edited)
             shifts[channel] += changes.sum()

@@ -1,14 +1,15 @@
-"""The images that are looked at, batch by batch, and the layer."""
+"""The images that are looked at, the layer, and the change of a channel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.explanation.inputs import Source, expand, image_from
+from picasso.errors import BadRequest, ModelError
+from picasso.explanation.inputs import Source, expand
+from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer
@@ -45,37 +46,15 @@ def given(images: Any, model: Model) -> list[Source]:
     return sources
 
 
-def batches(
-    model: Model, sources: Sequence[Source], names: Sequence[str | None], unreadable: list[str]
-) -> Iterator[tuple[list[int], Array]]:
-    """Yield the images that can be read as batches of inputs, with their positions.
-
-    Args:
-        model: the model.
-        sources: the images.
-        names: their names, for messages; None for those that are no files.
-        unreadable: a message is added for each image that can't be read.
+def change_of(layer: Layer, channel: int, scale: float | None, value: float | None) -> Edit:
+    """Return the change of a channel; without a factor and a value, it is switched off.
 
     Raises:
-        ModelError: no image can be read.
+        ModelError: there is no such channel, or both are given.
     """
-    readable = False
-    for start in range(0, len(sources), model.batch_size):
-        indices, inputs = [], []
-        for index in range(start, min(start + model.batch_size, len(sources))):
-            try:
-                image = image_from(sources[index], index, names[index], model).image
-            except PicassoError as error:
-                unreadable.append(str(error))
-                continue
-            # Preprocessed here, so that only one image at a time is in memory at full size.
-            inputs.append(model.inputs_of([image])[0])
-            indices.append(index)
-        if indices:
-            readable = True
-            yield indices, np.stack(inputs)
-    if not readable:
-        raise ModelError(f"None of the {len(sources)} images can be read: {unreadable[0]}")
+    edit = Edit(layer.name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
+    edit.coefficients(layer.shape[-1])
+    return edit
 
 
 def require_finite(values: Array, what: str) -> None:

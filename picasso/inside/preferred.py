@@ -6,19 +6,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.attribution.ascent import Ascent
+from picasso.attribution.ascent import NOISE, Ascent
+from picasso.attribution.objectives import MapSum, slope
 from picasso.attribution.pixel_inputs import PixelInputs
 from picasso.attribution.spectra import Spectrum, Waves
 from picasso.inside.exemplars import field_of
-from picasso.inside.looking import require_finite
 from picasso.models.base import Model
 from picasso.models.info import Layer
 
-# The number of parts of the image in each step, their smallest side as a fraction of it, and the noise that is added.
-CROPS, SMALLEST, NOISE = 2, 0.4, 0.05
+# The number of parts of the image in each step, and their smallest side as a fraction of it.
+CROPS, SMALLEST = 2, 0.4
 
 
 class Preferred(NamedTuple):
@@ -74,29 +73,19 @@ def preferred_input(
     height, width, channels = model.input_shape
     view = model.view(Image.new("L" if channels == 1 else "RGB", (width, height)))
     pixels = PixelInputs.of(model, view)
-    rows, columns, count = layer.shape
-    weights, field = np.zeros((CROPS, rows, columns, count), np.float32), layer.receptive_field
+    rows, columns, _ = layer.shape
+    field = layer.receptive_field
     # Over many small fields, the mean asks for a pattern that may fit none of them well.
     single = field is not None and layer.place is not None and 2 * field[0] < height and 2 * field[1] < width
     cell = rows // 2, columns // 2
-    if single:
-        weights[:, cell[0], cell[1], channel] = 1
-    else:
-        weights[..., channel] = 1 / (rows * columns)
-
-    def slope(images: NDArray[np.float64]) -> NDArray[np.float64]:
-        gradients = model.map_gradients(pixels.encode(images), weights, layer.name)
-        require_finite(gradients, f"The gradient of channel {channel} of layer {layer.name}")
-        return pixels.backward(gradients)
-
-    smallest = 1.0 if single else SMALLEST
-    ascent = Ascent(Waves(Spectrum.natural(pixels.shape)), slope, CROPS, smallest, NOISE, seed)
+    objective = MapSum(model, layer, {channel: 1.0}, cell if single else None)
+    uphill = slope(pixels, objective.name, objective.gradients)
+    ascent = Ascent(Waves(Spectrum.natural(pixels.shape)), uphill, CROPS, 1.0 if single else SMALLEST, NOISE, seed)
     for step in range(steps):
         ascent.step()
         progress(step + 1)
     found = ascent.pixels
-    maps = model.feature_maps(pixels.encode(found[None]), layer.name)[0]
     shown = np.rint(255 * found).astype(np.uint8)
     image = Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown)
     part = image.crop(field_of(layer, cell, image.size)) if single else image
-    return Preferred(part, float((maps * weights[0]).sum(dtype=np.float64)))
+    return Preferred(part, float(objective.values(pixels.encode(found[None]))[0]))

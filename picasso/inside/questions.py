@@ -14,12 +14,12 @@ from PIL import Image
 from picasso.attribution.placement import Canvas
 from picasso.errors import BadRequest
 from picasso.explanation import render
-from picasso.explanation.questions import asked, moved, output_of, prepared
+from picasso.explanation.questions import asked, moved, prepared
 from picasso.imaging import decode
 from picasso.inside.contact_sheet import contact_sheet
 from picasso.inside.effects import score_changes
 from picasso.inside.exemplars import Exemplar, Largest
-from picasso.inside.looking import looked_at, require_finite
+from picasso.inside.looking import change_of, looked_at, require_finite
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -110,8 +110,7 @@ def channel(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
         ``crop``, that part of the image as a data URL.
     """
     layer = looked_at(model, question["layer"])
-    edit = Edit(layer.name, [question["channel"]], scale=question["scale"], value=question["value"])
-    edit.coefficients(layer.shape[-1])
+    edit = change_of(layer, question["channel"], question["scale"], question["value"])
     images = [prepared(model, path) for path in question["paths"]]
     answers: list[dict[str, Any]] = []
     for start in range(0, len(images), model.batch_size):
@@ -136,15 +135,15 @@ def looked(
 ) -> list[dict[str, Any]]:
     """Return the answers of :func:`channel` for one batch of images."""
     (index,) = edit.channels
-    inputs, outputs = np.stack([one.array for one in images]), np.stack([output_of(one) for one in images])
-    maps, scores = model.feature_maps(inputs, layer.name)[..., index], model.logits(inputs)
-    (edited,) = model.edits(inputs, [edit])
+    classifies = isinstance(model.spec, Classification)
+    passed = model.layer_pass(np.stack([one.array for one in images]), layer.name, differentiate=classifies)
+    maps, (edited,) = passed.maps[..., index], passed.edits([edit])
     require_finite(maps, f"Channel {index} of layer {layer.name}")
     require_finite(edited.scores, "The score after the change of the channel")
-    shifts = score_changes(model, outputs, scores, edited)
+    shifts = score_changes(model, passed.outputs, passed.scores, edited)
     relevances: list[Array | None] = [None] * len(images)
-    if isinstance(model.spec, Classification):
-        gradients = model.feature_gradients(inputs, outputs.argmax(axis=1).tolist(), layer.name)[..., index]
+    if classifies:
+        gradients = passed.gradients(passed.outputs.argmax(axis=1))[..., index]
         require_finite(gradients, f"The gradient of channel {index} of layer {layer.name}")
         relevances = list(maps * gradients)
     return [

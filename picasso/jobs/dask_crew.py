@@ -22,6 +22,7 @@ from picasso.errors import ConfigurationError, PicassoError, WorkerCrashed, Work
 from picasso.jobs.agreement import Shared
 from picasso.jobs.dask_seat import ENDED, Seat
 from picasso.jobs.engine import BACKOFF_SECONDS, LOAD_SECONDS, MAX_BACKOFF
+from picasso.jobs.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,7 @@ class DaskCrew:
                 f"The Dask scheduler {self._address} can't be reached: {reason(error)}. Start it, or change ENGINE.",
                 field="ENGINE",
             ) from error
-        self._thread = threading.Thread(target=self._supervise, name="picasso-dask", daemon=True)
-        self._thread.start()
+        self._thread = supervised("picasso-dask", self._look, LOOK_SECONDS, self._closing)
 
     def health(self) -> str:
         """Return its state: ready, no scheduler, or no workers."""
@@ -116,15 +116,8 @@ class DaskCrew:
             self._address, timeout=seconds, set_as_default=False, name="picasso", loop=self._loop.loop
         )
 
-    def _supervise(self) -> None:
-        """Keep the connection and the seats, whatever fails."""
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look()
-            except Exception:
-                log.exception("the engine continues after an error")
-
     def _look(self) -> None:
+        """Keep the connection and the seats."""
         present, now = self._present(), time.monotonic()
         if self._closing.is_set():
             return

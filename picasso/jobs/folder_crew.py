@@ -19,6 +19,7 @@ from typing import Any
 
 from picasso.errors import ConfigurationError, PicassoError, RunError, WorkerCrashed, WorkerDied, error_from, reason
 from picasso.jobs.agreement import Shared, facts
+from picasso.jobs.supervision import supervised
 from picasso.jobs.task_folder import BEAT_SECONDS, NAME, Every, Life, Offer, Outcome, TaskFolder, names
 from picasso.jobs.task_folder import touched as touch
 from picasso.jobs.tasks import Task
@@ -85,8 +86,7 @@ class FolderCrew:
         self._refused: dict[str, str] = {}
         self._beat = Every(BEAT_SECONDS, lambda: touch(self.place.offer_file))
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._supervise, name="picasso-folder", daemon=True)
-        self._thread.start()
+        self._thread = supervised("picasso-folder", self._look, LOOK_SECONDS, self._closing)
 
     def health(self) -> str:
         """Return "ready" if a worker has the model, or else "no workers"."""
@@ -112,14 +112,6 @@ class FolderCrew:
     def _card(self) -> dict[str, Any] | None:
         status = self._shared.status()
         return dict(status["card"]) if status["state"] == "ready" else None
-
-    def _supervise(self) -> None:
-        """Look at the folder again and again, whatever fails."""
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look()
-            except Exception:
-                log.exception("the engine continues after an error")
 
     def _look(self) -> None:
         self._beat()

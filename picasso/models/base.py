@@ -24,6 +24,7 @@ from picasso.models.edits import Edit, Edited
 from picasso.models.framework import Framework
 from picasso.models.head import Head
 from picasso.models.info import Layer, ModelInfo
+from picasso.models.layer_pass import LayerPass
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
@@ -538,15 +539,12 @@ class Model(Framework):
             >>> [round(float(one.scores[0, 1] - model.logits(image)[0, 1]), 3) for one in model.edits(image, off)]
             [-0.4, -0.8, -1.2]
         """
-        inputs, count = self._one_batch(inputs, "edits")
-        known = [replace(edit, layer=self.layer(edit.layer)) for edit in edits]
-        channels = {layer.name: layer.shape[-1] for layer in self.layers()}
-        for edit in known:
-            edit.coefficients(channels[str(edit.layer)])
+        count = len(inputs)
+        inputs, known = self._one_batch(inputs, "edits"), self._known_edits(edits)
         # A model that can't edit its layers says so at once; the others compute nothing yet.
         groups = groupby(known, lambda edit: edit.layer)
         answers = chain.from_iterable([self.batch_edits(inputs, str(name), list(same)) for name, same in groups])
-        return self._answered(answers, count)
+        return (self._edited(one, scores, count) for one, scores in answers)
 
     def predict_from(self, inputs: Array, maps: Iterable[Array], layer: str | None = None) -> Iterator[Edited]:
         """Return the outputs and the scores of a batch if the feature maps of a layer are replaced by others.
@@ -577,7 +575,8 @@ class Model(Framework):
             ['0.982', '0.500']
         """
         name = self.layer(layer)
-        inputs, count = self._one_batch(inputs, "predict_from")
+        count = len(inputs)
+        inputs = self._one_batch(inputs, "predict_from")
         shape = (count, *next(one.shape for one in self.layers() if one.name == name))
 
         def valid(given: Array) -> Array:
@@ -588,31 +587,72 @@ class Model(Framework):
                 raise ModelError(f"The feature maps that replace those of layer {name!r} must be finite numbers.")
             return fill_up(given, self.fixed_batch or 1)
 
-        return self._answered(self.batch_predict_from(inputs, map(valid, maps), name), count)
+        answers = self.batch_predict_from(inputs, map(valid, maps), name)
+        return (self._edited(one, scores, count) for one, scores in answers)
 
-    def _one_batch(self, inputs: Array, method: str) -> tuple[Array, int]:
-        """Return inputs that fill a batch of a fixed size, and how many were given.
+    def layer_pass(self, inputs: Array, layer: str | None = None, *, differentiate: bool = True) -> LayerPass:
+        """Return the feature maps of a layer, the outputs and the scores of a batch, by one forward pass if possible.
+
+        Gradients at the layer and answers to edits of the layer start from that pass. All is computed exactly, also by
+        models with fast arithmetic.
 
         Args:
-            inputs: ``(n, H, W, C)``.
-            method: the name of the method that takes them, for the message.
+            inputs: at most :attr:`batch_size` inputs, ``(n, H, W, C)``.
+            layer: the name of the layer; by default the last one before the head.
+            differentiate: whether gradients will be asked for, for which more values are kept in memory.
 
         Raises:
-            ModelError: there are more than a batch, or their shape is not that of the model.
-        """
-        inputs = self._valid(inputs)
-        count = len(inputs)
-        if count > self.batch_size:
-            raise ModelError(f"{method}() of the model takes at most {self.batch_size} inputs at once, not {count}.")
-        # One image at least: operations of TensorFlow may give wrong shapes for none.
-        return fill_up(inputs, self.fixed_batch or 1), count
+            ModelError: the model has no feature maps or no such layer, its answer is not valid, or there are too many
+                inputs.
 
-    def _answered(self, answers: Iterable[tuple[Array, Array]], count: int) -> Iterator[Edited]:
-        """Return the first rows of outputs and scores, after checking them."""
-        return (
-            Edited(self._checked(np.asarray(one[:count], np.float32), count), np.asarray(scores[:count], np.float32))
-            for one, scores in answers
-        )
+        Examples:
+            >>> import numpy as np
+            >>> from picasso.examples.brightness import BrightnessModel
+            >>> model = BrightnessModel()
+            >>> model.load()
+            >>> passed = model.layer_pass(np.full((1, 8, 8, 1), 0.5, np.float32))
+            >>> float(passed.maps[0, 0, 0, 0]), passed.outputs.tolist()
+            (0.5, [[0.5, 0.5]])
+        """
+        count, name = len(inputs), self.layer(layer)
+        inputs = self._one_batch(inputs, "layer_pass")
+        passed = self.batch_layer_pass(inputs, name, differentiate=differentiate)
+
+        def edits(edits: Sequence[Edit]) -> Iterator[Edited]:
+            known = self._known_edits(edits)
+            if other := next((edit.layer for edit in known if edit.layer != name), None):
+                raise ModelError(f"This pass is about layer {name!r}, and an edit about {other!r}.")
+            return (self._edited(*one, count) for one in passed.edits(known))
+
+        def gradients(classes: Classes) -> Array:
+            chosen = fill_up(np.asarray(classes, np.int64), len(inputs))
+            return np.asarray(passed.gradients(chosen)[:count], np.float32)
+
+        outputs, scores = self._edited(passed.outputs, passed.scores, count)
+        return LayerPass(np.asarray(passed.maps[:count], np.float32), outputs, scores, gradients, edits)
+
+    def _one_batch(self, inputs: Array, method: str) -> Array:
+        """Return inputs as a batch that the model takes, with at least one image."""
+        inputs = self._valid(inputs)
+        if len(inputs) > self.batch_size:
+            raise ModelError(
+                f"{method}() of the model takes at most {self.batch_size} inputs at once, not {len(inputs)}."
+            )
+        # Operations of TensorFlow may give wrong shapes for none.
+        return fill_up(inputs, self.fixed_batch or 1)
+
+    def _known_edits(self, edits: Sequence[Edit]) -> list[Edit]:
+        """Return edits with the names of their layers, which have such channels."""
+        known = [replace(edit, layer=self.layer(edit.layer)) for edit in edits]
+        channels = {layer.name: layer.shape[-1] for layer in self.layers()}
+        for edit in known:
+            edit.coefficients(channels[str(edit.layer)])
+        return known
+
+    def _edited(self, outputs: Array, scores: Array, count: int) -> Edited:
+        """Return the outputs and scores of ``count`` inputs if :attr:`spec` allows them."""
+        found = np.asarray(outputs[:count], np.float32)
+        return Edited(self._checked(found, count), np.asarray(scores[:count], np.float32))
 
     def feature_gradients(
         self, inputs: Array, targets: Sequence[Target] | Sequence[int] | Classes, layer: str | None = None

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes
-from picasso.models.edits import Edit
+from picasso.models.edits import Edit, Edited
 from picasso.models.info import Capability
+from picasso.models.layer_pass import LayerPass
 from picasso.models.tokens import TokenGrid
 
 
@@ -91,6 +92,24 @@ class Framework(ABC):
             raise self._cannot(Capability.FEATURE_MAPS)
         raise ModelError(
             f"The model {type(self).__name__} can't replace its feature maps; its class has no batch_predict_from()."
+        )
+
+    def batch_layer_pass(self, inputs: Array, layer: str, *, differentiate: bool) -> LayerPass:
+        """Return what one forward pass of one batch says of a layer.
+
+        The default computes a pass for each part of the answer.
+
+        Args:
+            inputs: ``(n, H, W, C)``.
+            layer: the name of the layer.
+            differentiate: whether gradients will be asked for.
+        """
+        return LayerPass(
+            self.batch_feature_maps(inputs, layer),
+            self.batch_probabilities(inputs),
+            self.batch_logits(inputs),
+            lambda classes: self.batch_feature_gradients(inputs, classes, layer),
+            lambda edits: (Edited(*one) for one in self.batch_edits(inputs, layer, edits)),
         )
 
     # ---- targets: gradients of any scalar function of the scores ------------------------------------------

@@ -6,7 +6,7 @@ Custom visualizations import everything that they need from here.
 from picasso.models.info import Capability
 from picasso.visualizations.base import BaseVisualization, Input, Task
 from picasso.visualizations.panel import Panel
-from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, toggle
+from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, text, toggle
 
 __all__ = [
     "BaseVisualization",
@@ -22,5 +22,6 @@ __all__ = [
     "panel",
     "settings",
     "slider",
+    "text",
     "toggle",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -15,6 +16,8 @@ from picasso.models.info import Capability
 Value = str | int | float | bool
 # The length at which an invalid value is compared with the allowed ones, and the number of values that are offered.
 MAX_COMPARED, MAX_OFFERED = 100, 8
+# The maximum length of a text.
+MAX_TEXT = 1000
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,40 @@ class LayerChoice(Control):
         return f"the name of a layer with feature maps, or {self.DEFAULT_LAYER}"
 
 
+@dataclass(frozen=True)
+class Text(Control):
+    """A text of a given form, or none.
+
+    Attributes:
+        pattern: the regular expression that the whole text matches.
+        form: what such a text is, as the end of a sentence.
+    """
+
+    pattern: str
+    form: str
+    kind: ClassVar[str] = "text"
+    NOTHING: ClassVar[str] = "none"
+
+    def parse(self, raw: object) -> Value:
+        """Accept texts that match the pattern, numbers written as such, and nothing."""
+        if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+            raise ValueError
+        text = str(raw).strip()
+        if text in ("", self.NOTHING):
+            return ""
+        if len(text) > MAX_TEXT or not re.fullmatch(self.pattern, text, re.ASCII):
+            raise ValueError
+        return text
+
+    def show(self, value: Value) -> str:
+        """Format an empty text as "none"."""
+        return str(value) or self.NOTHING
+
+    def allowed(self) -> str:
+        """Return the form in words."""
+        return f"{self.form}, or {self.NOTHING}"
+
+
 def number_or_none(raw: object) -> float | None:
     """Return ``raw`` as a finite number, or None if it isn't one."""
     try:
@@ -314,6 +351,29 @@ def layer(help: str) -> Any:  # noqa: A002
     return declare(LayerChoice(help, ""))
 
 
+def text(pattern: str, form: str, help: str) -> Any:  # noqa: A002
+    r"""Declare a text of a given form; "" if there is none.
+
+    Args:
+        pattern: the regular expression that the whole text matches.
+        form: what such a text is, as the end of a sentence.
+        help: a description.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, text
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     blocks: str = text(r"\d+(, *\d+)*", "numbers such as 1, 3", help="The blocks that are shown.")
+        >>> Settings.parse({"Blocks": "1, 3"})
+        Settings(blocks='1, 3')
+        >>> Settings.parse({"Blocks": "one"})
+        Traceback (most recent call last):
+        picasso.errors.BadRequest: Blocks must be numbers such as 1, 3, or none, not 'one'.
+    """
+    return declare(Text(help, "", pattern, form))
+
+
 def declare(control: Control) -> Any:
     """Return a dataclass field with its control."""
     return field(default=control.default, metadata={"control": control})
@@ -347,7 +407,7 @@ class VisualizationSettings:
         """
         for one in dataclasses.fields(cls):
             if "control" not in one.metadata:
-                how = "choice(), number(), slider(), toggle() or layer()"
+                how = "choice(), number(), slider(), toggle(), layer() or text()"
                 raise TypeError(f"its setting {one.name} is not declared with {how}")
         return {public_name(one.name): one.metadata["control"] for one in dataclasses.fields(cls)}
 

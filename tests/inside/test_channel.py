@@ -15,9 +15,9 @@ import picasso
 from picasso.cli.command import main
 from picasso.errors import BadRequest, ModelError
 from picasso.examples.brightness import BrightnessModel
-from picasso.inside import channel
 from picasso.inside.channel import channel_card
 from picasso.inside.exemplars import Exemplar, Largest
+from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Layer, Place
 from picasso.targets.predictions import phrase
@@ -148,15 +148,18 @@ def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("feature_maps", "Channel 0 of layer input is not a finite number"),
-        ("feature_gradients", "The gradient of channel 0 of layer input is not a finite number"),
-        ("logits", "The score is not a finite number"),
+        ("batch_feature_maps", "Channel 0 of layer input is not a finite number"),
+        ("batch_feature_gradients", "The gradient of channel 0 of layer input is not a finite number"),
+        ("batch_logits", "The score is not a finite number"),
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(
     linear: LinearModel, monkeypatch: pytest.MonkeyPatch, method: str, message: str
 ) -> None:
-    known = getattr(linear, method)
+    known, other = getattr(linear, method), LinearModel()
+    other.load()
+    # Probabilities that are no numbers are refused by the model itself.
+    monkeypatch.setattr(linear, "batch_probabilities", other.batch_probabilities)
     monkeypatch.setattr(linear, method, lambda *arguments: known(*arguments) * np.nan)
     with pytest.raises(ModelError, match=message):
         channel_card(linear, "input", 0, [noise_image()])
@@ -261,52 +264,32 @@ def test_a_card_without_a_preferred_input_says_why(monkeypatch: pytest.MonkeyPat
     assert channel_card(linear, None, 0, [noise_image()], steps=0).note == ""
 
 
+def test_cards_of_several_channels_are_those_of_each(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [noise_image(seed) for seed in range(3)]
+    single = [channel_card(linear, None, one, images, steps=4, scale=0.5).as_dict() for one in (2, 0)]
+    passes, known = list[int](), linear.batch_feature_maps
+
+    def counted(inputs: Array, layer: str) -> Array:
+        passes.append(len(inputs))
+        return known(inputs, layer)
+
+    monkeypatch.setattr(linear, "batch_feature_maps", counted)
+    several = picasso.channel_cards(linear, None, [2, 0], images, steps=0, scale=0.5)
+    assert passes == [3]
+    again = picasso.channel_cards(linear, None, [2, 0], images, steps=4, scale=0.5)
+    assert [card.as_dict() for card in again] == single
+    assert [card.as_dict() for card in several] == [{**one, "preferred_value": None} for one in single]
+    with pytest.raises(BadRequest, match="There are no channels"):
+        picasso.channel_cards(linear, None, [], images)
+
+
 def test_progress_reaches_the_end(linear: LinearModel) -> None:
     for steps in (0, 4):
         seen: list[float] = []
         channel_card(linear, None, 0, [noise_image(1), noise_image(2)], steps=steps, progress=seen.append)
         assert seen == sorted(seen)
-        assert seen[-1] == 1
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_planted_detector_is_found() -> None:
-    """Channel 1 of 3 responds to stripes at 45 degrees, and the second class to channel 1 alone."""
-    keras = pytest.importorskip("keras")
-    side, window = 24, 7
-    rows, columns = np.mgrid[:window, :window]
-    stripes = np.sign(np.sin(2 * np.pi * (rows + columns + 0.5) / 4))
-    stripes -= stripes.mean()
-    random = np.random.default_rng(0)
-    kernel = random.normal(0, 0.01, (window, window, 1, 3))
-    kernel[..., 0, 1] = stripes
-    inputs = keras.Input((side, side, 1))
-    maps = keras.layers.Conv2D(3, window, activation="relu", padding="same", name="detectors")(inputs)
-    outputs = keras.layers.Dense(2, activation="softmax", name="head")(keras.layers.GlobalMaxPooling2D()(maps))
-    network = keras.Model(inputs, outputs)
-    network.get_layer("detectors").set_weights([kernel, np.zeros(3)])
-    network.get_layer("head").set_weights([np.array([[0, 0], [0, 4], [0, 0]]), np.array([0.0, -20.0])])
-    model = picasso.load_model(network, preprocess="0..1")
-    images, places = [], []
-    for number in range(30):
-        pixels = random.uniform(0.4, 0.6, (side, side))
-        top, left = random.integers(0, side - window, 2)
-        if number < 12:
-            pixels[top : top + window, left : left + window] = 0.5 + 0.4 * stripes / np.abs(stripes).max()
-        images.append(Image.fromarray((255 * pixels).round().astype(np.uint8)))
-        places.append((top, left))
-    card = channel_card(model, "detectors", 1, images)
-    shown = [int(one.image.removeprefix("image ")) for one in card.by_activation]
-    assert len(shown) == channel.EXEMPLARS
-    assert set(shown) <= set(range(12))
-    for index, one in zip(shown, card.by_activation, strict=True):
-        top, left = places[index]
-        assert one.box == (left, top, left + window, top + window)
-    assert [(one.after, one.images, one.among) for one in card.changes] == [("0", 12, 12)]
-    assert channel_card(model, "detectors", 0, images, steps=0).changes == ()
-    assert card.preferred is not None
-    assert card.preferred_value > card.by_activation[0].value
-    assert f"Its value for the preferred input is {card.preferred_value:.3g}." in card.sentences()
-    found = np.asarray(card.preferred, np.float64)
-    assert found.shape == (window, window)
-    assert np.corrcoef(found.ravel(), stripes.ravel())[0, 1] > 0.99
+        assert seen[-1] == pytest.approx(1)
+    seen = []
+    picasso.channel_cards(linear, None, [0, 2], [noise_image(1)], steps=4, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)

@@ -87,3 +87,10 @@ def test_the_command_prints_the_strongest_channels(tmp_path: Any) -> None:
     model.load()
     assert printed.stdout.splitlines() == channel_effects(model, None, tmp_path).lines(10)
     assert not (tmp_path / "picasso-card").exists()
+    placed = CliRunner().invoke(
+        main,
+        ["inside", "--config", str(config), "--folder", str(tmp_path), "--out", str(tmp_path / "new" / "card")],
+    )
+    assert placed.exit_code == 0, placed.output
+    # Nothing is written, so no folder is needed.
+    assert not (tmp_path / "new").exists()

@@ -13,6 +13,7 @@ from picasso.errors import ModelError
 from picasso.models import Edit, load_model
 from picasso.models.base import Model
 from picasso.models.keras import KerasModel
+from picasso.models.tf.backward import Backward
 from picasso.models.tf.editing import Editing
 from picasso.models.tf.runtime import keras, tf, tf1
 from tests.models import vision_transformers
@@ -226,6 +227,46 @@ def test_replaced_maps_are_those_of_a_layer_in_the_network(build: Callable[[Put]
         assert np.abs(turned.outputs - plainly).max() > 1e-4
 
 
+@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+def test_one_pass_tells_what_separate_passes_tell(build: Callable[[Put], Any]) -> None:
+    model = KerasModel()
+    model.load(model=plain(build))
+    sizes, classes = {layer.name: layer.shape[2] for layer in model.layers()}, np.array([1, 3, 0])
+    for layer in NETWORKS[build]:
+        passed, made = model.layer_pass(IMAGES, layer), edits_of(layer, sizes[layer])
+        near: dict[str, Any] = {"rtol": 0, "atol": TOLERANCE}
+        np.testing.assert_allclose(passed.maps, model.feature_maps(IMAGES, layer), **near)
+        np.testing.assert_allclose(passed.outputs, model.predict(IMAGES), **near)
+        np.testing.assert_allclose(passed.scores, model.logits(IMAGES), **near)
+        np.testing.assert_allclose(
+            passed.gradients(classes), model.feature_gradients(IMAGES, classes.tolist(), layer), **near
+        )
+        for one, other in zip(passed.edits(made), model.edits(IMAGES, made), strict=True):
+            np.testing.assert_allclose(one.outputs, other.outputs, **near)
+            np.testing.assert_allclose(one.scores, other.scores, **near)
+    without = model.layer_pass(IMAGES, differentiate=False)
+    np.testing.assert_allclose(without.outputs, model.predict(IMAGES), **near)
+    with pytest.raises(ModelError, match="Gradients can't be taken of a forward pass"):
+        without.gradients(classes)
+    first = model.layers()[0].name
+    with pytest.raises(ModelError, match=f"This pass is about layer 'last', and an edit about '{first}'"):
+        without.edits([Edit(first, [0], scale=0)])
+
+
+def test_one_pass_is_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = KerasModel()
+    model.load(model=plain(residual))
+    list(model.layer_pass(IMAGES, "inner").edits(edits_of("inner", 5)))
+    refused = lambda *_: pytest.fail("another forward pass")  # noqa: E731
+    monkeypatch.setattr(Editing, "before", refused)
+    monkeypatch.setattr(Backward, "forward", refused)
+    for method in ("outputs", "scores", "feature_maps"):
+        monkeypatch.setattr(model._graph, method, refused)
+    passed = model.layer_pass(IMAGES, "inner")
+    assert len(list(passed.edits(edits_of("inner", 5)))) == 4
+    assert passed.gradients(np.array([0, 1, 2])).shape == passed.maps.shape
+
+
 def test_maps_with_channels_first_are_turned() -> None:
     network, model = plain(channels_first), KerasModel()
     model.load(model=network)
@@ -302,6 +343,11 @@ def test_a_channel_of_tokens_is_changed_in_class_tokens_and_registers_too() -> N
         truth = rest(edit.changed(before(images).numpy())).numpy()
         np.testing.assert_allclose(model.edited(images, edit), truth, rtol=0, atol=TOLERANCE)
         assert np.abs(truth - model.predict(images)).max() > 1e-4
+        passed, classes = model.layer_pass(images, layer.name), np.array([1, 0])
+        np.testing.assert_allclose(next(passed.edits([edit])).outputs, truth, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(passed.maps, model.feature_maps(images, layer.name), rtol=0, atol=TOLERANCE)
+        gradients = model.feature_gradients(images, classes.tolist(), layer.name)
+        np.testing.assert_allclose(passed.gradients(classes), gradients, rtol=0, atol=TOLERANCE)
 
 
 def test_class_tokens_and_registers_are_not_replaced() -> None:
@@ -420,8 +466,10 @@ def test_fast_models_are_edited_exactly(tmp_path: Path) -> None:
     model.load(path=str(file))
     edit = Edit("first", [1], scale=0)
     exact = model.edited(IMAGES, edit)
+    exactly = model.layer_pass(IMAGES, "first").outputs
     model.compute_fast(fast=True)
     np.testing.assert_array_equal(model.edited(IMAGES, edit), exact)
+    np.testing.assert_array_equal(model.layer_pass(IMAGES, "first").outputs, exactly)
     assert model._graph.fast
 
 
@@ -440,6 +488,10 @@ def test_a_fixed_batch_size_and_many_inputs() -> None:
         (replaced,) = model.predict_from(IMAGES[:1], [maps], "first")
         np.testing.assert_allclose(replaced.outputs, answers[-1][:1], rtol=0, atol=TOLERANCE)
         assert model.edited(IMAGES[:0], Edit("first", [0], scale=0)).shape == (0, CLASSES)
+        passed = model.layer_pass(IMAGES[:1], "first")
+        np.testing.assert_allclose(passed.outputs, model.predict(IMAGES[:1]), rtol=0, atol=TOLERANCE)
+        assert passed.maps.shape == passed.gradients(np.array([2])).shape == (1, *SHAPE[:2], 5)
+        assert next(passed.edits([Edit("first", [0], scale=0)])).outputs.shape == (1, CLASSES)
     assert answers[0].shape == (3, CLASSES)
     np.testing.assert_allclose(answers[0], answers[1], rtol=0, atol=TOLERANCE)
 

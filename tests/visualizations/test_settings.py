@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from picasso.errors import BadRequest
 from picasso.visualizations.partial_occlusion import OcclusionSettings
-from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, toggle
+from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, text, toggle
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,20 @@ class Everything(VisualizationSettings):
     alpha: float = slider(0.5, minimum=0.0, maximum=1.0, step=0.1, help="A slider.")
     invert: bool = toggle(False, help="A toggle.")
     layer: str = layer(help="A layer.")
+    blocks: str = text(r"\d+(, *\d+)*", "numbers such as 1, 3", help="A text.")
 
 
 def test_defaults_and_public_names() -> None:
-    assert list(Everything.controls()) == ["WindowSide", "Colour", "Steps", "Sigma", "Alpha", "Invert", "Layer"]
+    assert list(Everything.controls()) == [
+        "WindowSide",
+        "Colour",
+        "Steps",
+        "Sigma",
+        "Alpha",
+        "Invert",
+        "Layer",
+        "Blocks",
+    ]
     assert Everything.parse({}) == Everything()
     expected = {
         "WindowSide": 0.5,
@@ -38,6 +48,7 @@ def test_defaults_and_public_names() -> None:
         "Alpha": 0.5,
         "Invert": False,
         "Layer": "",
+        "Blocks": "",
     }
     assert Everything().as_dict() == expected
 
@@ -56,6 +67,10 @@ def test_defaults_and_public_names() -> None:
         ("Invert", "on", True),
         ("Layer", " conv_1 ", "conv_1"),
         ("Layer", "default", ""),
+        ("Blocks", " 1, 3 ", "1, 3"),
+        ("Blocks", 17, "17"),
+        ("Blocks", "none", ""),
+        ("Blocks", "", ""),
         ("Invert", True, True),
         ("Invert", "FALSE", False),
     ],
@@ -106,6 +121,17 @@ def test_fields_describe_themselves() -> None:
     }  # fmt: skip
     assert described["WindowSide"]["values"] == ["0.50", "0.25"]
     assert described["Invert"] == {"kind": "toggle", "help": "A toggle.", "default": "false"}
+    assert described["Blocks"] == {
+        "kind": "text", "help": "A text.", "default": "none", "pattern": r"\d+(, *\d+)*",
+        "form": "numbers such as 1, 3",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", ["one", "1,", "1 3", "\u0663", True, None, [1], "1, " * 400 + "1", "1\n2"])
+def test_texts_of_another_form_are_refused(raw: object) -> None:
+    with pytest.raises(BadRequest, match="Blocks must be numbers such as 1, 3, or none, not '") as caught:
+        Everything.parse({"Blocks": raw})
+    assert caught.value.field == "Blocks"
 
 
 def test_the_original_settings_keep_their_values() -> None:

@@ -78,6 +78,16 @@ def test_visualizers(client: FlaskClient) -> None:
     assert probabilities["settings"] == {}
     means: Any = client.get("/api/visualizers/Means").json
     assert [field["kind"] for field in means["fields"]] == ["slider", "number", "toggle", "choice"]
+    maximization: Any = client.get("/api/visualizers/ActivationMaximization").json
+    channels = next(field for field in maximization["fields"] if field["name"] == "Channels")
+    assert (channels["kind"], channels["default"]) == ("text", "none")
+    assert channels["form"] == "a channel such as 17, or channels with weights such as 3:1, 17:-0.5"
+    assert re.fullmatch(channels["pattern"], "3:1, 17:-0.5")
+    assert maximization["settings"]["Channels"] == []
+    assert (
+        '<input id="Channels" name="Channels" value="" placeholder="none"'
+        in client.get("/visualizations/ActivationMaximization").text
+    )
 
 
 def test_visualize_as_the_original_did(client: FlaskClient) -> None:

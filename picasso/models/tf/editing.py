@@ -44,6 +44,8 @@ class Editing:
         kept = others(inputs, answers, tensor)
         # Values that are kept may have other axes than images, so that they can't be repeated.
         self._repeatable = not kept and tensor.shape[0] is None
+        #: The tensors whose values make a :class:`Before`.
+        self.needed = [tensor, *kept]
         self._before, self._rest = cut([inputs], [tensor, *kept]), cut([tensor, *kept], answers)
 
     def before(self, fed: Any) -> Before:
@@ -51,15 +53,18 @@ class Editing:
         value, *kept = self._before(fed)
         return Before(value, kept)
 
-    def answers(self, fed: Any, edits: Sequence[Coefficients], together: int) -> Iterator[list[Array]]:
+    def answers(
+        self, fed: Any, edits: Sequence[Coefficients], together: int, before: Before | None = None
+    ) -> Iterator[list[Array]]:
         """Yield the outputs and the scores of a batch for each edit; the part up to the layer is computed once.
 
         Args:
             fed: the batch ``(n, H, W, C)``, a tensor.
             edits: the factors and the offsets of each edit.
             together: the maximum number of edits of which the rest is computed together, if it needs only the layer.
+            before: the result of :meth:`before` for the batch, if it is known.
         """
-        before, size = self.before(fed), max(1, together) if self._repeatable else 1
+        before, size = before or self.before(fed), max(1, together) if self._repeatable else 1
         for start in range(0, len(edits), size):
             some = edits[start : start + size]
             yield from apart(self.rest(before, some), len(some))

@@ -15,21 +15,23 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models import outputs, value_range
-from picasso.models.arrays import Array, Shape, fill_up
-from picasso.models.edits import Edit
+from picasso.models.arrays import Array, Classes, Shape, fill_up
+from picasso.models.edits import Edit, Edited
 from picasso.models.info import Layer, Place
+from picasso.models.layer_pass import LayerPass
 from picasso.models.outputs import Decision, OutputKind, Range, Training, probes
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
 from picasso.models.tf.attention import attention_weights
-from picasso.models.tf.backward import Backward, before_last_product, differentiable, drawn, ordered
+from picasso.models.tf.backward import Backward, Pass, before_last_product, differentiable, drawn, ordered
 from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.dropping import Dropping
-from picasso.models.tf.editing import Editing
+from picasso.models.tf.editing import Before, Editing
 from picasso.models.tf.feature_layers import FeatureLayer, coarsest, describe, feature_layers, reach
 from picasso.models.tf.folded import folded
 from picasso.models.tf.guided import RECTIFIERS
@@ -165,7 +167,8 @@ class Graph:
         self._layers: dict[str, FeatureLayer] = {}
         self._maps: dict[str, Any] = {}
         self._editing: dict[str, Editing] = {}
-        self._sums: dict[str, Backward] = {}
+        self._passed: dict[tuple[str, bool], Any] = {}
+        self._sums: dict[str, tuple[Backward, NDArray[np.int64]]] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
@@ -260,16 +263,16 @@ class Graph:
         if layer not in self._sums:
             with tensor.graph.as_default():
                 flat_maps = tf.reshape(tf.cast(tensor, tf.float32), [-1, prod(sides)])
-            self._sums[layer] = Backward(self._cut, self._input, flat_maps, self._input)
-        # Feature maps are some of the values of the tensor, in another order.
-        places = known.maps(np.arange(prod(sides)).reshape(1, *sides)).ravel()
+            # Feature maps are some of the values of the tensor, in another order.
+            places = known.maps(np.arange(prod(sides)).reshape(1, *sides)).ravel()
+            self._sums[layer] = Backward(self._cut, self._input, flat_maps, self._input), places
+        backward, places = self._sums[layer]
         cotangents = np.zeros((len(inputs), prod(sides)), np.float32)
         cotangents[:, places] = weights.reshape(len(inputs), -1)
-        backward = self._sums[layer]
         return np.asarray(backward.back(backward.forward(self.fed(inputs)), tf.constant(cotangents)).numpy())
 
-    def edits(self, inputs: Array, layer: str, edits: Sequence[Edit], together: int) -> Iterator[tuple[Array, Array]]:
-        """Yield the outputs and the scores, both exact, for each edit of a layer, ``(N, *spec.shape)``.
+    def edits(self, inputs: Array, layer: str, edits: Sequence[Edit], together: int) -> Iterator[Edited]:
+        """Return the outputs and the scores, both exact, for each edit of a layer, ``(N, *spec.shape)``.
 
         Args:
             inputs: ``(N, H, W, C)``.
@@ -277,12 +280,51 @@ class Graph:
             edits: the edits.
             together: the maximum number of edits to compute together.
         """
-        known, editing = self._layers[layer], self._editing_of(layer)
+        return self._edited(layer, self.fed(inputs), edits, together)
+
+    def _edited(
+        self, layer: str, fed: Any, edits: Sequence[Edit], together: int, before: Before | None = None
+    ) -> Iterator[Edited]:
+        """Yield the answers to edits of a layer; see :meth:`edits` and :meth:`Editing.answers`."""
+        known = self._layers[layer]
         found = (edit.coefficients(known.shape[-1]) for edit in edits)
         changes = [(known.by_channel(factors), known.by_channel(offsets)) for factors, offsets in found]
-        for answers in editing.answers(self.fed(inputs), changes, together):
+        for answers in self._editing_of(layer).answers(fed, changes, together, before):
             read, scores = (one.reshape(-1, *self.spec.shape) for one in answers)
-            yield read, scores
+            yield Edited(read, scores)
+
+    def layer_pass(self, inputs: Array, layer: str, together: int, *, differentiate: bool) -> LayerPass:
+        """Return the feature maps of a layer, the outputs and the scores, all exact, by one forward pass.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            layer: the name of the layer.
+            together: the maximum number of edits to compute together.
+            differentiate: whether gradients will be asked for.
+        """
+        editing, tensor = self._editing_of(layer), self._tensors[layer]
+        backward = self._backward_at(tensor) if differentiate else None
+        needed = [*self._folded_answers, *editing.needed, *(backward.needed[1:] if backward else [])]
+        if (layer, differentiate) not in self._passed:
+            self._passed[layer, differentiate] = self._cut([self._input], needed)
+        fed, ends = self.fed(inputs), 2 + len(editing.needed)
+        outputs, scores, value, *rest = self._passed[layer, differentiate](fed)
+        before, passed = Before(value, rest[: ends - 3]), Pass(value, rest[ends - 3 :])
+        maps = self._layers[layer].maps
+
+        def gradients(classes: Classes) -> Array:
+            if backward is None:
+                raise ModelError("Gradients can't be taken of a forward pass that was made without them.")
+            chosen = np.asarray(classes[:, None] == np.arange(self.spec.shape[-1]), np.float32)
+            return maps(backward.back(passed, tf.constant(chosen)).numpy())
+
+        return LayerPass(
+            maps(value.numpy()),
+            outputs.numpy().reshape(-1, *self.spec.shape),
+            scores.numpy().reshape(-1, *self.spec.shape),
+            gradients,
+            lambda edits: self._edited(layer, fed, edits, together, before),
+        )
 
     def predict_from(
         self, inputs: Array, layer: str, maps: Iterable[Array], together: int
@@ -313,6 +355,14 @@ class Graph:
 
     def _passes(self, tensor: Any, inputs: Array, cotangents: Array) -> tuple[Any, Iterator[Array]]:
         """Return the value of a tensor, by a forward pass, and vector-Jacobian products, by a backward pass each."""
+        backward, flat = self._backward_at(tensor), cotangents.reshape(*cotangents.shape[:2], -1)
+        fed = self.fed(inputs)
+        passed = self._last.passed(tensor.name, backward, inputs, fed) if self._last else backward.forward(fed)
+        products = (backward.back(passed, tf.constant(flat[:, index])).numpy() for index in range(flat.shape[1]))
+        return passed.value, products
+
+    def _backward_at(self, tensor: Any) -> Backward:
+        """Return the passes for the gradients of the scores with respect to a tensor."""
         if tensor.name not in self._backward:
             try:
                 self._backward[tensor.name] = Backward(self._cut, self._input, self._folded_answers[1], tensor)
@@ -321,11 +371,7 @@ class Graph:
                 raise ModelError(
                     f"The output of {self._label} can't be differentiated with respect to {where}: {error}."
                 ) from None
-        backward, flat = self._backward[tensor.name], cotangents.reshape(*cotangents.shape[:2], -1)
-        fed = self.fed(inputs)
-        passed = self._last.passed(tensor.name, backward, inputs, fed) if self._last else backward.forward(fed)
-        products = (backward.back(passed, tf.constant(flat[:, index])).numpy() for index in range(flat.shape[1]))
-        return passed.value, products
+        return self._backward[tensor.name]
 
     def value_range(self) -> str:
         """Return the range of pixel values implied by the first operations, or ""; see :func:`input_values.find`."""

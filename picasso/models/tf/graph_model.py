@@ -15,6 +15,7 @@ from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.edits import Edit
 from picasso.models.info import Capability, Layer
+from picasso.models.layer_pass import LayerPass
 from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
 from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
@@ -180,6 +181,10 @@ class GraphModel(Model):
     def batch_predict_from(self, inputs: Array, maps: Iterable[Array], layer: str) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each replacement of a layer's feature maps."""
         return self._graph.predict_from(inputs, layer, maps, self.batch_size // len(inputs))
+
+    def batch_layer_pass(self, inputs: Array, layer: str, *, differentiate: bool) -> LayerPass:
+        """Return what one forward pass of one batch says of a layer."""
+        return self._graph.layer_pass(inputs, layer, self.batch_size // len(inputs), differentiate=differentiate)
 
     def token_grid(self) -> TokenGrid:
         """Return the grid of the tokens between which there is attention."""

@@ -133,10 +133,12 @@ class Setting(Document):
         minimum: the smallest value.
         maximum: the largest value.
         step: the distance between values.
+        pattern: the regular expression that a text matches as a whole.
+        form: what such a text is.
     """
 
     name: str
-    kind: Literal["choice", "number", "slider", "toggle", "layer"]
+    kind: Literal["choice", "number", "slider", "toggle", "layer", "text"]
     help: str
     default: str
     values: list[str] | UnsetType = UNSET
@@ -145,6 +147,8 @@ class Setting(Document):
     minimum: int | float | UnsetType = UNSET
     maximum: int | float | UnsetType = UNSET
     step: int | float | UnsetType = UNSET
+    pattern: str | UnsetType = UNSET
+    form: str | UnsetType = UNSET
 
 
 class VisualizationInFull(Document):
