@@ -144,6 +144,7 @@ const choose = (one) => {
   for (const name of ["chosen", "card"]) find(name).hidden = false;
   find("channel-title").textContent = `${titled(one)} of ${layer}`;
   find("legend").textContent = `The colours range from ${short(one.low)} to ${short(one.high)}.`;
+  if (find("preferred")) find("preferred").href = `${find("preferred").dataset.address}&Channels=${one.channel}`;
   edit.elements.name.value = one.name;
   edit.elements.mean.checked = false;
   edit.elements.mean.disabled = true;

@@ -120,6 +120,15 @@ def test_a_name_is_kept(inside: Page) -> None:
     expect(inside.get_by_label("Name", exact=True)).to_have_value("upper <b>stroke</b>")
 
 
+def test_the_preferred_input_of_a_channel_is_shown_on_the_first_page(inside: Page) -> None:
+    first = order(inside)[0]
+    inside.locator(".maps button").first.click()
+    expect(inside.get_by_role("heading", name=f"Channel {first} of")).to_be_visible()
+    inside.get_by_role("link", name="Make an image that it responds to").click()
+    expect(inside.get_by_text("after 64 steps")).to_be_visible(timeout=120_000)
+    expect(inside.get_by_text(f"channel {first} of layer").first).to_be_visible()
+
+
 def test_layers_are_chosen_from_the_list(inside: Page) -> None:
     layers = inside.locator(".layers a")
     assert layers.count() > 1

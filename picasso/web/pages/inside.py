@@ -70,5 +70,6 @@ def show(uid: str) -> str:
         target=request.args.get("target", ""),
         channel=request.args.get("channel", ""),
         choices=choices(list(class_names().values())),
+        maximizes=not services().runner.unusable(services().registry.get("ActivationMaximization")),
         reason=no_channels() or status.get("error", ""),
     )
