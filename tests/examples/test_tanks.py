@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from picasso.audit import audit
 from picasso.audit.outcome import AuditOutcome
@@ -14,8 +15,9 @@ from picasso.audit.trial import TrialContext
 from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
+from picasso.inside.effects import channel_effects
 from picasso.mending.start import mend_model
-from picasso.models import load_model
+from picasso.models import Edit, load_model
 
 DATA = Path(tanks.__file__).parent / "data"
 
@@ -75,3 +77,32 @@ def test_the_bad_detector_can_be_mended_from_confounded_images_alone(tmp_path: P
     assert found.fair
     assert found.fair.before.accuracy < 0.6
     assert found.fair.after.accuracy > 0.85
+
+
+@pytest.mark.slow
+def test_channels_that_follow_the_brightness_matter_to_the_bad_detector_alone() -> None:
+    """What the page on channels tells."""
+    pixels, _ = scenes(100, confounded=0.5, seed=7)
+    images, brightness = [Image.fromarray(one) for one in pixels], pixels.mean(axis=(1, 2, 3))
+    cloudy = brightness < np.median(brightness)
+    changed, gaps = {}, {}
+    for name in ("cloudy", "right"):
+        model = load_model(DATA / f"{name}.keras", labels=CLASSES, preprocess="0..255")
+        inputs, layer = model.inputs_of(images), model.layers()[0].name
+        means = model.feature_maps(inputs, layer).mean(axis=(1, 2))
+        follows = np.array([abs(np.corrcoef(one, brightness)[0, 1]) if one.any() else 0 for one in means.T])
+        chosen = np.argsort(follows)[-8:].tolist()
+        assert follows[chosen].min() >= 0.94
+        edit = Edit(layer, chosen, value=means[:, chosen].mean(axis=0).tolist())
+        before, after = model.predict(inputs), model.edited(inputs, edit)
+        changed[name] = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
+        gaps[name] = [float(one[cloudy, 1].mean() - one[~cloudy, 1].mean()) for one in (before, after)]
+        if name == "cloudy":
+            for one in model.layers():
+                effects = channel_effects(model, one.name, images).channels
+                assert max(effect.changed for effect in effects) <= 0.01 * len(images)
+    assert changed["cloudy"] > 80
+    assert changed["right"] < 10
+    assert gaps["cloudy"][0] > 0.95
+    assert gaps["cloudy"][1] < 0.35
+    assert max(map(abs, gaps["right"])) < 0.07
