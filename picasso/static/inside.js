@@ -150,7 +150,7 @@ const choose = (one) => {
   edit.elements.mean.disabled = true;
   find("mean").textContent = "";
   for (const name of ["found", "strongest", "relevant"]) find(name).replaceChildren();
-  for (const name of ["strongest-title", "relevant-title"]) find(name).hidden = true;
+  for (const name of ["strongest-title", "relevant-title", "save"]) find(name).hidden = true;
   image.show(known.grey, one.map);
   page.querySelector(".stage").scrollIntoView({ block: "nearest" });
   ask();
@@ -231,6 +231,55 @@ const rename = async () => {
 };
 edit.elements.name.addEventListener("change", rename);
 
+// ---- the card as a file -----------------------------------------------------------------------------------
+
+const CARD_STYLE = `body { font: 16px/1.4 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+figure { display: inline-block; margin: 0 0.5rem 1rem 0; width: 8rem; vertical-align: top; font-size: 0.8rem; }
+figure img { width: 8rem; height: 8rem; object-fit: contain; object-position: left top; }
+.map { position: relative; width: 20rem; } .map img { width: 100%; height: auto; }
+.map img + img { position: absolute; inset: 0; height: 100%; image-rendering: pixelated; }`;
+
+// A page with all that is known about the channel, which needs no server.
+const card = (one, words, found) => {
+  const title = `${titled(one)} of ${layer}`;
+  const exemplars = (/** @type {any[]} */ answers, kind) =>
+    answers.map((answer) =>
+      make(
+        "figure",
+        {},
+        make("img", { src: answer[kind].crop, alt: answer.name }),
+        make("figcaption", {}, `${answer.name}: ${short(answer[kind].value)}`),
+      ),
+    );
+  const map = make("p", { className: "map" }, make("img", { src: known.grey, alt: page.dataset.name }));
+  map.append(make("img", { src: one.map, alt: "the map of the channel" }));
+  const body = make(
+    "body",
+    {},
+    make("h1", {}, title),
+    make("p", {}, `${page.dataset.model}. Its mean is ${short(found.mean)} in ${counted(found.images, "image")}.`),
+    make("p", {}, words),
+    make("h2", {}, page.dataset.name),
+    map,
+    make("h2", {}, "Where it is strongest"),
+    ...exemplars(found.activation ?? [], "activation"),
+    make("h2", {}, "Where it speaks most for the prediction"),
+    ...exemplars(found.relevance ?? [], "relevance"),
+  );
+  const head = make("head", {}, make("meta"), make("title", {}, title), make("style", {}, CARD_STYLE));
+  head.firstElementChild.setAttribute("charset", "utf-8");
+  const html = make("html", { lang: "en" }, head, body);
+  return new Blob(["<!doctype html>", html.outerHTML], { type: "text/html" });
+};
+
+/** @type {any} */
+let saved = null;
+const save = () => {
+  const address = URL.createObjectURL(card(chosen, find("found").textContent, saved));
+  make("a", { href: address, download: `${layer.replaceAll(/[^\w.-]/g, "_")}-channel-${chosen.channel}.html` }).click();
+  URL.revokeObjectURL(address);
+};
+
 // ---- all images -------------------------------------------------------------------------------------------
 
 let searching = 0;
@@ -306,6 +355,7 @@ const search = async () => {
     bar.value = answers.length / uids.length;
     find("found").textContent = summary(answers, words);
   }
+  const top = {};
   mean = answers.reduce((sum, { mean: value }) => sum + value, 0) / answers.length;
   find("mean").textContent = `(${short(mean)})`;
   edit.elements.mean.disabled = false;
@@ -313,17 +363,20 @@ const search = async () => {
     ["activation", "strongest"],
     ["relevance", "relevant"],
   ]) {
-    const top = best(answers, kind);
-    find(`${place}-title`).hidden = !top.length;
-    if (!top.length) continue;
+    const first = best(answers, kind);
+    find(`${place}-title`).hidden = !first.length;
+    if (!first.length) continue;
     const found = await patiently(page.dataset.channelUrl, {
       ...body,
-      images: top.map(({ uid: of }) => of),
+      images: first.map(({ uid: of }) => of),
       crops: true,
     });
     if (mine !== searching) return;
     find(place).replaceChildren(...crops(found.answers, kind));
+    top[kind] = found.answers;
   }
+  saved = { ...top, mean, images: answers.length };
+  find("save").hidden = false;
   cancel();
 };
 
@@ -334,6 +387,7 @@ find("search").addEventListener("click", () =>
   }),
 );
 find("cancel").addEventListener("click", cancel);
+find("save").addEventListener("click", save);
 find("more").addEventListener("click", () => load(true));
 sheet.addEventListener("change", () => load());
 sheet.addEventListener("submit", (event) => event.preventDefault());

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_predictions_move_with_the_slider(inside: Page, faults: list[str]) -> No
     assert not faults
 
 
-def test_exemplars_and_effects_in_all_images(inside: Page) -> None:
+def test_exemplars_and_effects_in_all_images(inside: Page, tmp_path: Path) -> None:
     first = order(inside)[0]
     inside.locator(".maps button").first.click()
     inside.get_by_role("button", name="What does it respond to?").click()
@@ -104,6 +105,20 @@ def test_exemplars_and_effects_in_all_images(inside: Page) -> None:
     said = inside.locator("[data-found]").inner_text()
     assert sum(map(int, re.findall(r", (\d+) of \d+ images? predicted", said))) == flips
     assert flips or f"Without channel {first}, no predicted class changes in 10 images." in said
+    # The card is a page of its own, with the name of the channel.
+    inside.get_by_label("Name", exact=True).fill("a <stroke>")
+    inside.keyboard.press("Tab")
+    expect(inside.get_by_role("heading", name=f"a <stroke> ({first}) of")).to_be_visible()
+    with inside.expect_download() as download:
+        inside.get_by_role("button", name="Save the card").click()
+    assert download.value.suggested_filename.endswith(f"-channel-{first}.html")
+    download.value.save_as(tmp_path / "card.html")
+    card = inside.context.new_page()
+    card.goto(f"file://{tmp_path}/card.html")
+    expect(card.get_by_role("heading", name=f"a <stroke> ({first}) of")).to_be_visible()
+    expect(card.get_by_text(said)).to_be_visible()
+    assert card.locator("figure").count() == inside.locator(".crops li").count()
+    card.close()
     # The mean is known now.
     inside.get_by_label("Set it to its mean instead").check()
     expect(inside.locator("[data-verdict]")).to_contain_text(f"With channel {first} set to")
