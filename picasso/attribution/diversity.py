@@ -1,8 +1,8 @@
 """Images that are sought together and have to differ: by the Gram matrices of their feature maps.
 
-Olah, Mordvintsev & Schubert, *Feature visualization*, Distill 2017, section *Diversity*: "a penalty on the cosine
-similarity of different pairs" of Gram matrices, which describe the style of images (Gatys, Ecker & Bethge, arXiv
-1508.06576), whatever the place of what they show.
+The penalty on images of the same style is that of Olah, Mordvintsev & Schubert, *Feature visualization*, Distill 2017,
+section *Diversity*. Gram matrices describe the style of an image, wherever in it something is (Gatys, Ecker & Bethge,
+arXiv 1508.06576).
 """
 
 from __future__ import annotations
