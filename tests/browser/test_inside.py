@@ -68,6 +68,46 @@ def test_a_region_brings_the_channels_that_respond_there(inside: Page) -> None:
     # A click chooses no region.
     at(inside, ".stage canvas", 0.7, 0.7)
     expect(inside.get_by_label("First, those that")).to_have_value("relevance")
+    # It leaves another order as it is.
+    inside.get_by_label("First, those that").select_option("against")
+    at(inside, ".stage canvas", 0.7, 0.7)
+    expect(inside.get_by_label("First, those that")).to_have_value("against")
+
+
+def test_the_keyboard_stays_at_the_channels_that_are_added(inside: Page) -> None:
+    inside.get_by_role("button", name="More channels").press("Enter")
+    expect(inside.locator(".maps button")).to_have_count(64)
+    expect(inside.locator(".maps button").nth(48)).to_be_focused()
+
+
+def test_the_order_and_the_target_stay_with_another_layer(inside: Page, faults: list[str]) -> None:
+    inside.get_by_label("First, those that").select_option("against")
+    inside.get_by_role("combobox", name="Target").fill("4 vs 9")
+    inside.keyboard.press("Enter")
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    inside.reload()
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    inside.locator(".layers details:not([open]) summary").first.click()
+    inside.locator(".layers a:not([aria-current])").first.click()
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    expect(inside.get_by_label("First, those that")).to_have_value("against")
+    # A region is not in the address.
+    inside.goto(f"{inside.url.split('?')[0]}?order=region")
+    expect(inside.locator(".maps button").first).to_be_visible()
+    expect(inside.get_by_label("First, those that")).to_have_value("relevance")
+    assert not faults
+
+
+def test_an_image_that_was_removed_is_left_out(inside: Page, faults: list[str]) -> None:
+    inside.locator(".maps button").first.click()
+    assert inside.evaluate("fetch('/api/images/0', {method: 'DELETE'}).then((answer) => answer.ok)")
+    inside.get_by_role("button", name="What does it respond to?").click()
+    expect(inside.locator("[data-strongest] li").first).to_be_visible()
+    strongest = max(
+        channel(inside, channel=order(inside)[0], scale=0), key=lambda one: (one["activation"] or {"value": 0})["value"]
+    )
+    expect(inside.locator("[data-strongest] li").first).to_contain_text(strongest["name"])
+    assert not faults
 
 
 def test_predictions_move_with_the_slider(inside: Page, faults: list[str]) -> None:
@@ -115,6 +155,7 @@ def test_a_name_is_kept(inside: Page) -> None:
     inside.get_by_label("Name", exact=True).fill("upper <b>stroke</b>")
     inside.keyboard.press("Tab")
     expect(inside.locator(f"[data-of='{first}']")).to_contain_text(f"upper <b>stroke</b> ({first})")
+    expect(inside.locator(".layers a", has_text="upper <b>stroke</b>")).to_have_count(1)
     inside.reload()
     expect(inside.locator(f"[data-of='{first}']")).to_contain_text(f"upper <b>stroke</b> ({first})")
     expect(inside.get_by_label("Name", exact=True)).to_have_value("upper <b>stroke</b>")
