@@ -86,6 +86,7 @@ let round = 0;
 const load = async (more = false) => {
   // The browser may restore an order of a region that is not known any more.
   if (!region && sheet.elements.order.value === "region") sheet.elements.order.value = "relevance";
+  image.mark(sheet.elements.order.value === "region" ? region : null);
   round += 1;
   const mine = round;
   const start = more ? known.channels.length : 0;
@@ -120,9 +121,7 @@ const fromAddress = async () => {
 const image = stage(page.querySelector("canvas"), {
   tool: () => "box",
   brush: () => 0,
-  begin: (shape) => {
-    region = shape.box;
-  },
+  begin: () => {},
   change: () => {},
   done: (shape) => {
     const [left, top, right, bottom] = shape.box;

@@ -61,10 +61,20 @@ def test_the_channels_are_in_the_chosen_order(inside: Page, faults: list[str]) -
 
 
 def test_a_region_brings_the_channels_that_respond_there(inside: Page) -> None:
+    def drawn() -> str:
+        return str(inside.locator(".stage canvas").evaluate("(canvas) => canvas.toDataURL()"))
+
+    bare = drawn()
     at(inside, ".stage canvas", 0.1, 0.1, 0.5, 0.5)
     expect(inside.get_by_label("First, those that")).to_have_value("region")
     expected = [one["channel"] for one in sheet(inside, order="region", region=[0.1, 0.1, 0.5, 0.5])["channels"]]
     until(lambda: order(inside)[:5] == expected[:5])
+    # Its outline is there as long as the order is that of the region.
+    assert drawn() != bare
+    inside.get_by_label("First, those that").select_option("activation")
+    until(lambda: drawn() == bare)
+    inside.get_by_label("First, those that").select_option("region")
+    until(lambda: drawn() != bare)
     # A click chooses no region.
     at(inside, ".stage canvas", 0.7, 0.7)
     expect(inside.get_by_label("First, those that")).to_have_value("relevance")
