@@ -301,7 +301,11 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     help="Number of steps of the search for the preferred input; 0 for none.",
 )
 @SEED
-@click.option("--out", type=Path, help="Output folder; default: picasso-card or picasso-concepts.")
+@click.option(
+    "--out",
+    type=Path,
+    help="Output folder of --channel and --concepts; default: picasso-card or picasso-concepts.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
 def inside(
@@ -336,6 +340,10 @@ def inside(
         raise BadRequest("--concepts can't be combined with --channel, --scale or --value.")
     if not concepts and (target is not None or audit is not None):
         raise BadRequest("--class and --audit are about concepts; add --concepts with their number, such as 5.")
+    if channel is None and not concepts and out is not None:
+        raise BadRequest(
+            "The effects of all channels are only printed; leave --out out, or give --channel or --concepts."
+        )
     out = out or Path("picasso-concepts" if concepts else "picasso-card")
     # Before the work, which would be lost if there were no place for its result.
     place = None if channel is None and not concepts else free_folder(out.parent, out.name)

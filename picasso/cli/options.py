@@ -36,7 +36,7 @@ PAIRS = click.option(
     help="Number of class pairs, most suspicious first; 0 for all.",
 )
 MASKS = click.option("--masks", type=Path, help="Folder of masks of the object; by default, masks beside FOLDER.")
-SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+SEED = click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed.")
 ENGINE = click.option(
     "--engine", metavar="NAME", help="Workers to compute with, such as processes:2 or folder:PATH; default: none."
 )

@@ -77,6 +77,7 @@ class ChannelCard:
         preferred: an image for which the channel is high, or None; see
             :func:`picasso.inside.preferred.preferred_input`.
         preferred_value: the value of the channel for it.
+        preferred_mean: whether this is the mean over all cells, and not the value of one of them.
         note: why there is no such image, or "".
 
     Examples:
@@ -103,6 +104,7 @@ class ChannelCard:
     unreadable: tuple[str, ...] = ()
     preferred: Image.Image | None = None
     preferred_value: float = 0.0
+    preferred_mean: bool = False
     note: str = ""
 
     @property
@@ -125,7 +127,8 @@ class ChannelCard:
         else:
             lines.append("It is 0 or less in all images.")
         if self.preferred:
-            lines.append(f"Its value for the preferred input is {self.preferred_value:.3g}.")
+            what = "mean value" if self.preferred_mean else "value"
+            lines.append(f"Its {what} for the preferred input is {self.preferred_value:.3g}.")
         if self.note:
             lines.append(f"There is no preferred input: {self.note}")
         start = self.edited[0].upper() + self.edited[1:]
@@ -148,6 +151,7 @@ class ChannelCard:
             "classifies": self.classifies,
             "unreadable": list(self.unreadable),
             "preferred_value": self.preferred_value if self.preferred else None,
+            "preferred_mean": self.preferred_mean if self.preferred else None,
             "note": self.note,
         }
 

@@ -10,7 +10,7 @@ from picasso.explanation.inputs import Source, image_from, named
 from picasso.explanation.walk import batches
 from picasso.inside.card import Change, ChannelCard, Shown
 from picasso.inside.exemplars import Exemplar, Largest
-from picasso.inside.looking import Progress, change_of, given, looked_at, silently
+from picasso.inside.looking import Progress, change_of, given, looked_at, require_whole, silently
 from picasso.inside.preferred import Preferred, preferred_input
 from picasso.inside.tally import Answers, Tally, look
 from picasso.models.base import Model
@@ -55,7 +55,7 @@ def channel_card(
         progress: called with the finished fraction.
 
     Raises:
-        BadRequest: there are no images, a source is not one, or the number of exemplars is not positive.
+        BadRequest: there are no images, a source is not one, or a number is not valid.
         ModelError: the model has no feature maps, no such layer or no such channel, its numbers are not finite, or no
             image can be read.
 
@@ -138,8 +138,8 @@ def channel_cards(
     if not channels:
         raise BadRequest("There are no channels. Give the index of one at least.")
     edits = [change_of(described, channel, scale, value) for channel in channels]
-    if exemplars < 1:
-        raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
+    for name, number, least in (("exemplars", exemplars, 1), ("steps", steps, 0), ("seed", seed, 0)):
+        require_whole(name, number, least)
     sources = given(images, model)
     names, unreadable, answers = named(sources), list[str](), Answers()
     tallies = [Tally(edit, Largest(exemplars), Largest(exemplars)) for edit in edits]
@@ -193,7 +193,7 @@ def card_of(
         Change(classes[before], classes[after], count, answers.predicted[before])
         for (before, after), count in tally.changed.most_common()
     )
-    image, highest = preferred or (None, 0.0)
+    image, highest, mean = preferred or (None, 0.0, False)
     return ChannelCard(
         layer,
         tally.edit.channels[0],
@@ -208,5 +208,6 @@ def card_of(
         tuple(unreadable),
         image,
         highest,
+        mean,
         note,
     )

@@ -165,9 +165,10 @@ class Concepts:
         """Return the concepts in words."""
         height, width, channels = self.layer.shape
         among = counted(self.images, "image") + (f" predicted as {self.target}" if self.target else "")
+        verb = "explains" if len(self.concepts) == 1 else "explain"
         lines = [
             f"{counted(len(self.concepts), 'concept')} of layer {self.layer.name} ({height} x {width} cells, "
-            f"{channels} channels) explain {1 - self.error:.0%} of its squared feature maps in {among}."
+            f"{channels} channels) {verb} {1 - self.error:.0%} of its squared feature maps in {among}."
         ]
         if self.factors.signed:
             lines.append(

@@ -21,7 +21,7 @@ from picasso.inside.channel import EXEMPLARS
 from picasso.inside.concept_card import Concept, Concepts, Example
 from picasso.inside.exemplars import Exemplar
 from picasso.inside.factors import Sample, factorized, require_package
-from picasso.inside.looking import Progress, given, looked_at, require_finite, silently
+from picasso.inside.looking import Progress, given, looked_at, require_finite, require_whole, silently
 from picasso.inside.measuring import Measurement
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -100,10 +100,9 @@ def concepts(
     """
     require_package()
     described = looked_at(model, layer)
-    if not 1 <= count <= MAX_COUNT:
-        raise BadRequest(f"count must be 1 to {MAX_COUNT}, not {count}.")
-    if exemplars < 1:
-        raise BadRequest(f"exemplars must be 1 or more, not {exemplars}.")
+    require_whole("count", count, 1, MAX_COUNT)
+    require_whole("exemplars", exemplars, 1)
+    require_whole("seed", seed, 0)
     wanted = class_of(model, target)
     sources = given(images, model)
     findings = [] if audit is None else read_findings(Path(audit), [str(name) for name in model.class_names()])

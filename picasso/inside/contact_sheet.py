@@ -76,6 +76,12 @@ class ContactSheet:
         elif by == "region":
             if region is None:
                 raise BadRequest("The order by region needs a region: left, top, right, bottom.", field="region")
+            left, top, right, bottom = region
+            if left > right or top > bottom:
+                raise BadRequest(
+                    "The region must be left, top, right, bottom, with left at most right, and top at most bottom.",
+                    field="region",
+                )
             values = self.contrasts(region)
         elif self.relevances is None:
             raise BadRequest("There is nothing to be relevant for: the model predicts nothing here.", field="target")

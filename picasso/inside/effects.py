@@ -55,6 +55,7 @@ class ChannelEffects:
         layer: the name of the layer.
         images: how many images were looked at.
         channels: the channels, that with the largest strength first.
+        classifies: whether the model predicts classes.
         unreadable: a sentence for each image that could not be read.
 
     Examples:
@@ -71,15 +72,17 @@ class ChannelEffects:
     layer: str
     images: int
     channels: tuple[ChannelEffect, ...]
+    classifies: bool
     unreadable: tuple[str, ...] = ()
 
     def lines(self, count: int) -> list[str]:
-        """Return the first channels as a table in plain text."""
+        """Return the first channels as a table in plain text; changed answers are counted for classifiers alone."""
         rows = [
-            f"{one.channel:>7}  {one.mean:>10.4g}  {one.shift:>+10.4f}  {one.changed} of {self.images}"
+            f"{one.channel:>7}  {one.mean:>10.4g}  {one.shift:>+10.4f}"
+            + (f"  {one.changed} of {self.images}" if self.classifies else "")
             for one in self.channels[:count]
         ]
-        return ["channel        mean       shift  changed answers", *rows]
+        return ["channel        mean       shift" + ("  changed answers" if self.classifies else ""), *rows]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the effects as JSON-ready values."""
@@ -148,7 +151,7 @@ def channel_effects(
         )
     ]
     found.sort(key=lambda one: (-one.strength, one.channel))
-    return ChannelEffects(described.name, seen, tuple(found), tuple(unreadable))
+    return ChannelEffects(described.name, seen, tuple(found), isinstance(model.spec, Classification), tuple(unreadable))
 
 
 def score_changes(model: Model, outputs: Array, scores: Array, edited: Edited) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer
+
+# The largest whole number of an argument: the largest random seed of the factorization.
+MAX_WHOLE = 2**32 - 1
 
 #: Called with the finished fraction, 0..1.
 Progress = Callable[[float], None]
@@ -55,6 +59,16 @@ def change_of(layer: Layer, channel: int, scale: float | None, value: float | No
     edit = Edit(layer.name, [channel], scale=0.0 if scale is None and value is None else scale, value=value)
     edit.coefficients(layer.shape[-1])
     return edit
+
+
+def require_whole(name: str, number: int, least: int, most: int = MAX_WHOLE) -> None:
+    """Raise BadRequest if an argument is not a whole number from ``least`` to ``most``."""
+    try:
+        valid = not isinstance(number, bool) and least <= operator.index(number) <= most
+    except TypeError:
+        valid = False
+    if not valid:
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}, not {number}.")
 
 
 def require_finite(values: Array, what: str) -> None:

@@ -26,10 +26,12 @@ class Preferred(NamedTuple):
     Attributes:
         image: the image, or the part of it that one value of the channel depends on.
         value: that value, or the mean over all cells.
+        mean: whether it is the mean.
     """
 
     image: Image.Image
     value: float
+    mean: bool
 
 
 def preferred_input(
@@ -66,9 +68,9 @@ def preferred_input(
         >>> from picasso.inside.preferred import preferred_input
         >>> model = BrightnessModel()
         >>> model.load(channels=3)
-        >>> image, value = preferred_input(model, model.layers()[0], 1, steps=40)
-        >>> image.size, value > 0.9
-        ((1, 1), True)
+        >>> image, value, mean = preferred_input(model, model.layers()[0], 1, steps=40)
+        >>> image.size, value > 0.9, mean
+        ((1, 1), True, False)
     """
     height, width, channels = model.input_shape
     view = model.view(Image.new("L" if channels == 1 else "RGB", (width, height)))
@@ -88,4 +90,4 @@ def preferred_input(
     shown = np.rint(255 * found).astype(np.uint8)
     image = Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown)
     part = image.crop(field_of(layer, cell, image.size)) if single else image
-    return Preferred(part, float(objective.values(pixels.encode(found[None]))[0]))
+    return Preferred(part, float(objective.values(pixels.encode(found[None]))[0]), not single)

@@ -107,9 +107,10 @@ class Edit:
     def _number(self, name: str, value: Any) -> float:
         try:
             number = np.nan if isinstance(value, str) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = np.nan
-        if not np.isfinite(np.float32(number)):
+        # Also not for NaN, for which no comparison holds.
+        if not abs(number) <= float(np.finfo(np.float32).max):
             raise self._wrong(f"needs a finite number as its {name}, not {value!r}")
         return number
 

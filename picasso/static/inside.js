@@ -1,6 +1,6 @@
 // The page "Inside the network": the channels of a layer for an image, and what happens if one of them is changed.
 
-import { counted, modelLoaded, pause, send } from "./common.js";
+import { ask as get, counted, modelLoaded, pause, refresh, root, send } from "./common.js";
 import { stage } from "./mask_editor.js";
 import { TOLD } from "./told.js";
 
@@ -84,6 +84,9 @@ const entry = (one) => {
 // Answers to earlier questions are discarded.
 let round = 0;
 const load = async (more = false) => {
+  // The browser may restore an order of a region that is not known any more.
+  if (!region && sheet.elements.order.value === "region") sheet.elements.order.value = "relevance";
+  image.mark(sheet.elements.order.value === "region" ? region : null);
   round += 1;
   const mine = round;
   const start = more ? known.channels.length : 0;
@@ -102,13 +105,15 @@ const load = async (more = false) => {
   find("place").textContent = note;
   find("maps").replaceChildren(...channels.map(entry));
   find("more").hidden = channels.length >= total;
+  // The button may be gone, and with it the place of the keyboard.
+  if (more) /** @type {HTMLElement} */ (page.querySelectorAll("[data-of]")[start])?.focus({ preventScroll: true });
   if (!chosen) await image.show(known.view);
 };
 
 // The channel of the address may not be among the first.
 const fromAddress = async () => {
   const wanted = page.dataset.channel;
-  if (!/^\d+$/.test(wanted ?? "")) return;
+  if (!/^\d{1,6}$/.test(wanted ?? "")) return;
   const { channels } = await patiently(page.dataset.inside, question({ only: [Number(wanted)] }));
   choose(channels[0]);
 };
@@ -116,16 +121,14 @@ const fromAddress = async () => {
 const image = stage(page.querySelector("canvas"), {
   tool: () => "box",
   brush: () => 0,
-  begin: (shape) => {
-    region = shape.box;
-  },
+  begin: () => {},
   change: () => {},
   done: (shape) => {
     const [left, top, right, bottom] = shape.box;
     // A click without a drag chooses nothing.
     region = right - left > 0.005 && bottom - top > 0.005 ? [left, top, right, bottom] : null;
     sheet.elements.order.querySelector("[value=region]").disabled = !region;
-    sheet.elements.order.value = region ? "region" : "relevance";
+    if (region) sheet.elements.order.value = "region";
     load();
   },
 });
@@ -228,6 +231,7 @@ const rename = async () => {
   for (const other of [...known.channels, one]) if (other.channel === one.channel) other.name = name;
   page.querySelector(`[data-of="${one.channel}"] strong`)?.replaceChildren(titled(one));
   if (one === chosen) find("channel-title").textContent = `${titled(one)} of ${layer}`;
+  await refresh(".layers");
 };
 edit.elements.name.addEventListener("change", rename);
 
@@ -345,9 +349,16 @@ const search = async () => {
   find("cancel").hidden = false;
   bar.hidden = false;
   bar.value = 0;
-  const [one, words, uids] = [chosen, told(), images.split(" ").map(Number)];
+  const [one, words] = [chosen, told()];
   const body = { layer, channel: one.channel, ...change() };
   const answers = [];
+  // Some may have been removed since the page was loaded.
+  const kept = new Set((await get(`${root}/api/images`)).images.map(({ uid: of }) => of));
+  if (mine !== searching) return;
+  const uids = images
+    .split(" ")
+    .map(Number)
+    .filter((of) => kept.has(of));
   for (const some of parts(uids)) {
     const found = await patiently(page.dataset.channelUrl, { ...body, images: some });
     if (mine !== searching) return;
@@ -389,13 +400,34 @@ find("search").addEventListener("click", () =>
 find("cancel").addEventListener("click", cancel);
 find("save").addEventListener("click", save);
 find("more").addEventListener("click", () => load(true));
-sheet.addEventListener("change", () => load());
+// The address, and the links to other layers, keep the order and the target; a region belongs to this view alone.
+const remember = () => {
+  const { order, target } = sheet.elements;
+  const words = {
+    order: ["relevance", "region"].includes(order.value) ? "" : order.value,
+    target: target.value.trim(),
+  };
+  const kept = (from) => {
+    const address = new URL(from);
+    for (const [name, value] of Object.entries(words))
+      if (value) address.searchParams.set(name, value);
+      else address.searchParams.delete(name);
+    return address.href;
+  };
+  history.replaceState(null, "", kept(location.href));
+  for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (page.querySelectorAll(".layers a")))
+    link.href = kept(link.href);
+};
+sheet.addEventListener("change", () => {
+  remember();
+  load();
+});
 sheet.addEventListener("submit", (event) => event.preventDefault());
 
 page.querySelector(".layers [aria-current]")?.scrollIntoView({ block: "nearest" });
 modelLoaded().then(async () => {
-  // The layers are not known before.
-  if (!layer) return location.reload();
+  // The layers are not known before; the address may name one.
+  if (!page.querySelector(".layers a")) return location.reload();
   await load();
   await fromAddress().catch((error) => {
     find("sheet-text").textContent = error.message;

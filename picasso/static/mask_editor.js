@@ -20,7 +20,7 @@ const decoded = async (source) => {
 // Args: the canvas; `tool()` and `brush()` say how to paint, `begin(shape)` takes a new shape, `change()` is called
 // whenever the newest shape has grown, and `done(shape)` when it is complete. Shapes are those of the API, in fractions
 // of the sides.
-/** @type {(canvas: any, actions: any) => { show: (address: string, mask?: string) => Promise<void> }} */
+/** @type {(canvas: any, actions: any) => { mark: (box: number[] | null) => void, show: (address: string, mask?: string) => Promise<void> }} */
 export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) => {
   const context = canvas.getContext("2d");
   let image = null;
@@ -28,6 +28,7 @@ export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) =
   let shape = null;
   let corner = null;
   let frame = null;
+  let marked = null;
 
   const draw = () => {
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -39,7 +40,7 @@ export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) =
       context.imageSmoothingEnabled = false;
       context.drawImage(over, 0, 0, canvas.width, canvas.height);
     }
-    const shown = shape?.box ?? frame;
+    const shown = shape?.box ?? frame ?? marked;
     if (shown) outline(shown);
   };
 
@@ -128,6 +129,11 @@ export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) =
   });
 
   return {
+    // Outline a region as long as no other one is drawn; null for none.
+    mark: (box) => {
+      marked = box;
+      draw();
+    },
     // Show the image at a URL, such as the one with the hidden regions from the server, and a mask over it, if any.
     show: async (address, mask = "") => {
       const [next, nextMask] = await Promise.all([address, mask].map((source) => source && decoded(source)));

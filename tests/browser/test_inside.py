@@ -62,13 +62,63 @@ def test_the_channels_are_in_the_chosen_order(inside: Page, faults: list[str]) -
 
 
 def test_a_region_brings_the_channels_that_respond_there(inside: Page) -> None:
+    def drawn() -> str:
+        return str(inside.locator(".stage canvas").evaluate("(canvas) => canvas.toDataURL()"))
+
+    bare = drawn()
     at(inside, ".stage canvas", 0.1, 0.1, 0.5, 0.5)
     expect(inside.get_by_label("First, those that")).to_have_value("region")
     expected = [one["channel"] for one in sheet(inside, order="region", region=[0.1, 0.1, 0.5, 0.5])["channels"]]
     until(lambda: order(inside)[:5] == expected[:5])
+    # Its outline is there as long as the order is that of the region.
+    assert drawn() != bare
+    inside.get_by_label("First, those that").select_option("activation")
+    until(lambda: drawn() == bare)
+    inside.get_by_label("First, those that").select_option("region")
+    until(lambda: drawn() != bare)
     # A click chooses no region.
     at(inside, ".stage canvas", 0.7, 0.7)
     expect(inside.get_by_label("First, those that")).to_have_value("relevance")
+    # It leaves another order as it is.
+    inside.get_by_label("First, those that").select_option("against")
+    at(inside, ".stage canvas", 0.7, 0.7)
+    expect(inside.get_by_label("First, those that")).to_have_value("against")
+
+
+def test_the_keyboard_stays_at_the_channels_that_are_added(inside: Page) -> None:
+    inside.get_by_role("button", name="More channels").press("Enter")
+    expect(inside.locator(".maps button")).to_have_count(64)
+    expect(inside.locator(".maps button").nth(48)).to_be_focused()
+
+
+def test_the_order_and_the_target_stay_with_another_layer(inside: Page, faults: list[str]) -> None:
+    inside.get_by_label("First, those that").select_option("against")
+    inside.get_by_role("combobox", name="Target").fill("4 vs 9")
+    inside.keyboard.press("Enter")
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    inside.reload()
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    inside.locator(".layers details:not([open]) summary").first.click()
+    inside.locator(".layers a:not([aria-current])").first.click()
+    expect(inside.locator("[data-sheet-text]")).to_contain_text("4 rather than 9")
+    expect(inside.get_by_label("First, those that")).to_have_value("against")
+    # A region is not in the address.
+    inside.goto(f"{inside.url.split('?')[0]}?order=region")
+    expect(inside.locator(".maps button").first).to_be_visible()
+    expect(inside.get_by_label("First, those that")).to_have_value("relevance")
+    assert not faults
+
+
+def test_an_image_that_was_removed_is_left_out(inside: Page, faults: list[str]) -> None:
+    inside.locator(".maps button").first.click()
+    assert inside.evaluate("fetch('/api/images/0', {method: 'DELETE'}).then((answer) => answer.ok)")
+    inside.get_by_role("button", name="What does it respond to?").click()
+    expect(inside.locator("[data-strongest] li").first).to_be_visible()
+    strongest = max(
+        channel(inside, channel=order(inside)[0], scale=0), key=lambda one: (one["activation"] or {"value": 0})["value"]
+    )
+    expect(inside.locator("[data-strongest] li").first).to_contain_text(strongest["name"])
+    assert not faults
 
 
 def test_predictions_move_with_the_slider(inside: Page, faults: list[str]) -> None:
@@ -130,6 +180,7 @@ def test_a_name_is_kept(inside: Page) -> None:
     inside.get_by_label("Name", exact=True).fill("upper <b>stroke</b>")
     inside.keyboard.press("Tab")
     expect(inside.locator(f"[data-of='{first}']")).to_contain_text(f"upper <b>stroke</b> ({first})")
+    expect(inside.locator(".layers a", has_text="upper <b>stroke</b>")).to_have_count(1)
     inside.reload()
     expect(inside.locator(f"[data-of='{first}']")).to_contain_text(f"upper <b>stroke</b> ({first})")
     expect(inside.get_by_label("Name", exact=True)).to_have_value("upper <b>stroke</b>")

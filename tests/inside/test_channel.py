@@ -22,7 +22,7 @@ from picasso.models.base import Model
 from picasso.models.info import Layer, Place
 from picasso.targets.predictions import phrase
 from tests.conftest import FAKES, noise_image
-from tests.fakes import BlackBoxModel, LinearModel, RegressorModel, SegmenterModel
+from tests.fakes import BlackBoxModel, LinearModel, PooledModel, RegressorModel, SegmenterModel
 
 
 @pytest.fixture
@@ -129,8 +129,14 @@ def test_wrong_questions_are_refused(linear: LinearModel, tmp_path: Path) -> Non
         channel_card(linear, None, 0, image, scale=1, value=2)
     with pytest.raises(BadRequest, match="There are no images"):
         channel_card(linear, None, 0, [])
-    with pytest.raises(BadRequest, match="exemplars must be 1 or more, not 0"):
+    with pytest.raises(BadRequest, match="exemplars must be a whole number from 1 to 4294967295, not 0"):
         channel_card(linear, None, 0, image, exemplars=0)
+    with pytest.raises(BadRequest, match="steps must be a whole number from 0 to 4294967295, not -1"):
+        channel_card(linear, None, 0, image, steps=-1)
+    with pytest.raises(BadRequest, match="steps must be a whole number .*, not 1.5"):
+        channel_card(linear, None, 0, image, steps=1.5)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match="seed must be a whole number .*, not -1"):
+        channel_card(linear, None, 0, image, seed=-1)
     black_box = BlackBoxModel()
     black_box.load()
     with pytest.raises(ModelError, match="no feature maps, so it has no channels"):
@@ -234,7 +240,7 @@ def test_the_command(tmp_path: Path) -> None:
     partly = CliRunner().invoke(main, [*asked, "--channel", "2"])
     assert partly.exit_code == 2
     assert "broken.png" in partly.stderr
-    whole = CliRunner().invoke(main, [*asked, "--json"])
+    whole = CliRunner().invoke(main, [*asked[:-2], "--json"])
     assert whole.exit_code == 2
     assert json.loads(whole.stdout) == json.loads(json.dumps(picasso.channel_effects(model, None, folder).as_dict()))
     nowhere = CliRunner().invoke(main, [*asked, "--channel", "2", "--out", str(tmp_path / "card" / "card.json" / "x")])
@@ -242,6 +248,16 @@ def test_the_command(tmp_path: Path) -> None:
     assert "can't be created" in nowhere.stderr
     with pytest.raises(BadRequest, match="exists already"):
         card.save(tmp_path / "card")
+
+
+def test_the_value_of_the_preferred_input_is_that_of_a_cell_or_the_mean(linear: LinearModel) -> None:
+    """Not to be compared with the largest value in the images if it is the mean."""
+    pooled = PooledModel()
+    pooled.load()
+    for model, mean, words in ((pooled, True, "Its mean value"), (linear, False, "Its value")):
+        card = channel_card(model, None, 0, [noise_image()], steps=2)
+        assert card.preferred_mean is card.as_dict()["preferred_mean"] is mean
+        assert f"{words} for the preferred input is {card.preferred_value:.3g}." in card.sentences()
 
 
 def test_a_card_without_a_preferred_input_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +294,9 @@ def test_cards_of_several_channels_are_those_of_each(linear: LinearModel, monkey
     assert passes == [3]
     again = picasso.channel_cards(linear, None, [2, 0], images, steps=4, scale=0.5)
     assert [card.as_dict() for card in again] == single
-    assert [card.as_dict() for card in several] == [{**one, "preferred_value": None} for one in single]
+    assert [card.as_dict() for card in several] == [
+        {**one, "preferred_value": None, "preferred_mean": None} for one in single
+    ]
     with pytest.raises(BadRequest, match="There are no channels"):
         picasso.channel_cards(linear, None, [], images)
 

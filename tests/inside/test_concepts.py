@@ -208,16 +208,24 @@ def test_fewer_directions_than_asked_for(planted: PlantedModel) -> None:
     found = concepts(planted, None, given, count=2)
     assert found.error < 1e-4
     assert found.concepts[0].importance > 0.9
+    assert (
+        concepts(planted, None, given, count=1)
+        .sentences()[0]
+        .startswith("1 concept of layer maps (4 x 4 cells, 5 channels) explains 100%")
+    )
     # The layer has five channels.
     assert len(concepts(planted, None, images(), count=10).concepts) <= 5
 
 
 def test_wrong_questions_are_refused(planted: PlantedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     for count in (0, 11):
-        with pytest.raises(BadRequest, match=f"count must be 1 to 10, not {count}"):
+        with pytest.raises(BadRequest, match=f"count must be a whole number from 1 to 10, not {count}"):
             concepts(planted, None, images(), count=count)
-    with pytest.raises(BadRequest, match="exemplars must be 1 or more, not 0"):
+    with pytest.raises(BadRequest, match="exemplars must be a whole number from 1 to 4294967295, not 0"):
         concepts(planted, None, images(), exemplars=0)
+    for seed in (-1, 2**32):
+        with pytest.raises(BadRequest, match=f"seed must be a whole number from 0 to 4294967295, not {seed}"):
+            concepts(planted, None, images(), seed=seed)
     with pytest.raises(ModelError, match="All values of the layer are 0 for these images"):
         concepts(planted, None, np.zeros((2, 8, 8, 3), np.uint8))
     with pytest.raises(ModelError, match="There is no layer 'conv7'"):
@@ -333,6 +341,9 @@ def test_the_command(tmp_path: Path) -> None:
         noise_image(seed).save(folder / f"{seed}.png")
     out = tmp_path / "out" / "found"
     asked = ["inside", "--config", str(config), "--folder", str(folder), "--out", str(out)]
+    refused = CliRunner().invoke(main, [*asked, "--concepts", "2", "--seed", str(2**32)])
+    assert refused.exit_code == 2
+    assert "0<=x<=4294967295" in refused.stderr
     printed = CliRunner().invoke(main, [*asked, "--concepts", "2"])
     assert printed.exit_code == 0, printed.output
     from tests.fakes import PooledModel

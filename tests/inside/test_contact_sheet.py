@@ -99,3 +99,8 @@ def test_what_is_wrong_with_an_order_is_said() -> None:
     ):
         with pytest.raises(BadRequest, match=words):
             sheet.order(by)
+    for region in ((0.5, 0.0, 0.4, 1.0), (0.0, 0.5, 1.0, 0.4)):
+        with pytest.raises(
+            BadRequest, match="left, top, right, bottom, with left at most right, and top at most bottom"
+        ):
+            sheet.order("region", region)

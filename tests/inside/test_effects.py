@@ -59,6 +59,9 @@ def test_models_that_are_no_classifiers() -> None:
     model.load()
     images = [noise_image(1), noise_image(2)]
     found = channel_effects(model, None, images)
+    # Nothing is counted, so "0 of 2" would be wrong.
+    assert found.lines(1)[0] == "channel        mean       shift"
+    assert all(" of " not in line for line in found.lines(10))
     for one in found.channels:
         assert one.changed == 0
         assert one.shift == one.strength == picasso.channel_card(model, None, one.channel, images).shift
@@ -91,6 +94,9 @@ def test_the_command_prints_the_strongest_channels(tmp_path: Any) -> None:
         main,
         ["inside", "--config", str(config), "--folder", str(tmp_path), "--out", str(tmp_path / "new" / "card")],
     )
-    assert placed.exit_code == 0, placed.output
-    # Nothing is written, so no folder is needed.
+    # Nothing is written, which would be noticed too late.
+    assert placed.exit_code == 2
+    assert placed.stderr == (
+        "picasso: The effects of all channels are only printed; leave --out out, or give --channel or --concepts.\n"
+    )
     assert not (tmp_path / "new").exists()

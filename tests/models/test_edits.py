@@ -51,6 +51,8 @@ def test_equal_edits_are_equal_keys() -> None:
         ("01", {"scale": 0}, "whole numbers"),
         ([0], {"scale": np.nan}, "needs a finite number as its scale, not nan"),
         ([0], {"value": "0"}, "needs a finite number as its value, not '0'"),
+        ([0], {"scale": -1e39}, "needs a finite number as its scale, not -1e[+]39"),
+        ([0], {"value": 10**400}, "needs a finite number as its value, not 1000"),
         ([0], {"value": [np.inf]}, "needs a finite number as its value, not inf"),
         ([0, 1], {"value": [1, 2, 3]}, "has 3 values for 2 channels"),
     ],

@@ -63,12 +63,16 @@ def test_a_channel_is_switched_off_in_all_images(visitor: FlaskClient) -> None:
     [
         ("/api/channels", {"image": 0, "order": "colour"}, 400, "must be one of"),
         ("/api/channels", {"image": 0, "order": "region"}, 400, "needs a region"),
+        ("/api/channels", {"image": 0, "order": "region", "region": [0.5, 0, 0.4, 1]}, 400, "left at most right"),
+        ("/api/channels", {"image": 0, "region": [0, 0, 1]}, 400, "a list of 4 values in which each value is a number"),
         ("/api/channels", {"image": 0, "only": [99]}, 400, "and none 99"),
         ("/api/channels", {"image": 7}, 404, "no image"),
         ("/api/channels", {"image": 0, "layer": "attic"}, 400, "layer must be one of"),
         ("/api/channels", {"image": 0, "target": "unicorn"}, 400, "unicorn"),
         ("/api/channel", {"channel": 0}, 400, "Give either scale"),
         ("/api/channel", {"channel": 0, "scale": 1, "value": 1}, 400, "Give either scale"),
+        ("/api/channel", {"channel": 0, "scale": 1e39}, 400, "scale must be null or a number from -3.4e"),
+        ("/api/channel", {"channel": 0, "value": -1e39}, 400, "value must be null or a number from -3.4e"),
         ("/api/channel", {"channel": 99, "scale": 1}, 400, "channels, from 0 to"),
     ],
 )

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from picasso.errors import BadRequest, PicassoError
 from picasso.web import error_handlers
-from picasso.web.api.documents import Document, Number, Request, Uid
+from picasso.web.api.documents import Document, Fraction, Number, Request, Uid
 from picasso.web.api.operations import RUNS, operation
 from picasso.web.api.validation import explained, valid_values
 
@@ -68,7 +68,13 @@ def test_the_field_and_its_values_are_named(text: str, field: str | None, senten
         ({"type": "integer", "minimum": 0}, "a whole number at least 0"),
         ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, "a number"),
         ({"type": "string", "minLength": 1}, "text that is not empty"),
+        ({"type": "string", "maxLength": 60}, "text of at most 60 characters"),
         ({"type": "object", "maxProperties": 5000}, "an object of at most 5,000 values"),
+        (
+            msgspec.json.schema(tuple[Fraction, Fraction]),
+            "a list of 2 values in which each value is a number from 0 to 1",
+        ),
+        (msgspec.json.schema(tuple[Fraction, str]), "a list of 2 values"),
         ({"type": "array", "items": {"type": "string", "format": "binary"}}, "one or more files"),
     ],
 )

@@ -24,6 +24,8 @@ MAX_CHANNELS = 128
 MAX_CHANNEL_NAME = 60
 LayerName = Annotated[str, Meta(max_length=300)]
 ChannelIndex = Annotated[int, Meta(ge=0, le=1_000_000)]
+# What a float32 can hold.
+ChannelNumber = Annotated[float, Meta(ge=-3.4e38, le=3.4e38)]
 
 
 class ChannelsRequest(Request):
@@ -128,8 +130,8 @@ class ChannelRequest(Request):
 
     channel: ChannelIndex
     layer: LayerName | None = None
-    scale: float | None = None
-    value: float | None = None
+    scale: ChannelNumber | None = None
+    value: ChannelNumber | None = None
     images: Annotated[list[Uid], Meta(max_length=MAX_IMAGES)] | None = None
     targets: Annotated[list[str | int], Meta(max_length=MAX_TARGETS)] = []
     crops: bool = False

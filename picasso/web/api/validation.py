@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -41,10 +42,12 @@ def valid_values(schema: dict[str, Any]) -> str:
     if kind == "array" and schema["items"] == BINARY:
         return "one or more files"
     most_values = schema.get("maxItems", schema.get("maxProperties"))
-    size = f" of at most {most_values:,} values" if most_values else ""
+    bound = "" if most_values == schema.get("minItems") else "at most "
+    size = f" of {bound}{most_values:,} values" if most_values else ""
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
-    words |= {"string": "text that is not empty" if "minLength" in schema else "text"}
-    words |= {"array": f"a list{size}{each_value(schema.get('items'))}"}
+    characters = f" of at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
+    words |= {"string": f"text{characters}" + (" that is not empty" if "minLength" in schema else "")}
+    words |= {"array": f"a list{size}{each_value(schema.get('items') or same(schema.get('prefixItems', ())))}"}
     words |= {"object": f"an object{size}{each_value(schema.get('additionalProperties'))}"}
     return words[kind] + limits(schema) + "".join(f" such as {one!r}" for one in schema.get("examples", ()))
 
@@ -52,6 +55,11 @@ def valid_values(schema: dict[str, Any]) -> str:
 def each_value(schema: dict[str, Any] | None) -> str:
     """Return what each value in a list or an object must be, in words."""
     return f" in which each value is {valid_values(schema)}" if schema else ""
+
+
+def same(schemas: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the schema of all values of a list of fixed length, or None if they differ."""
+    return schemas[0] if schemas and all(one == schemas[0] for one in schemas) else None
 
 
 def limits(schema: dict[str, Any]) -> str:

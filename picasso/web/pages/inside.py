@@ -55,6 +55,7 @@ def show(uid: str) -> str:
     layers = status["report"]["layers"] if status.get("report") else []
     names = services().runner.layers()
     layer = request.args.get("layer") or (names[0] if names else "")
+    order = request.args.get("order", "")
     if names and layer not in names:
         raise NotFound(f"The model has no layer {layer[:60]!r} with feature maps. Choose one from the list.")
     return render_template(
@@ -66,7 +67,8 @@ def show(uid: str) -> str:
         layer=layer,
         named=session.channel_names(model_identity()) if layers else {},
         orders=ORDERS,
-        order=request.args.get("order", ""),
+        # A region is not in the address.
+        order=order if order in ORDERS and order != "region" else "",
         target=request.args.get("target", ""),
         channel=request.args.get("channel", ""),
         choices=choices(list(class_names().values())),
