@@ -1,5 +1,6 @@
 // The page "Inside the network": the channels of a layer for an image, and what happens if one of them is changed.
 
+import { best, card, crops, make, short, summary, titled } from "./channel_card.js";
 import { ask as get, counted, modelLoaded, pause, refresh, root, send } from "./common.js";
 import { stage } from "./mask_editor.js";
 import { TOLD } from "./told.js";
@@ -8,7 +9,6 @@ import { TOLD } from "./told.js";
 const COUNT = 48;
 // Requests about many images are split, so that the server can answer others in between.
 const PART = 16;
-const EXEMPLARS = 10;
 const AGAIN_MS = 1500;
 
 /** @type {HTMLElement} */
@@ -20,17 +20,7 @@ const sheet = find("sheet");
 /** @type {HTMLFormElement & { elements: any }} */
 const edit = find("edit");
 const { uid, layer, images } = page.dataset;
-const { number, bars, verdict, flips } = TOLD[page.dataset.task];
-
-const short = (value) => String(Number(value.toPrecision(3)));
-
-/** @type {<K extends keyof HTMLElementTagNameMap>(kind: K, attributes?: any, ...children: any[]) => HTMLElementTagNameMap[K]} */
-const make = (kind, attributes = {}, ...children) => {
-  const made = document.createElement(kind);
-  Object.assign(made, attributes);
-  made.append(...children);
-  return made;
-};
+const { number, bars, verdict } = TOLD[page.dataset.task];
 
 // Ask again as long as the server is busy.
 const patiently = async (url, document) => {
@@ -60,8 +50,6 @@ const question = (more) => ({
   ...(region ? { region } : {}),
   ...more,
 });
-
-const titled = ({ channel, name }) => (name ? `${name} (${channel})` : `Channel ${channel}`);
 
 const entry = (one) => {
   const view = make("img", { src: known.grey, alt: "" });
@@ -237,49 +225,13 @@ edit.elements.name.addEventListener("change", rename);
 
 // ---- the card as a file -----------------------------------------------------------------------------------
 
-const CARD_STYLE = `body { font: 16px/1.4 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-figure { display: inline-block; margin: 0 0.5rem 1rem 0; width: 8rem; vertical-align: top; font-size: 0.8rem; }
-figure img { width: 8rem; height: 8rem; object-fit: contain; object-position: left top; }
-.map { position: relative; width: 20rem; } .map img { width: 100%; height: auto; }
-.map img + img { position: absolute; inset: 0; height: 100%; image-rendering: pixelated; }`;
-
-// A page with all that is known about the channel, which needs no server.
-const card = (one, words, found) => {
-  const title = `${titled(one)} of ${layer}`;
-  const exemplars = (/** @type {any[]} */ answers, kind) =>
-    answers.map((answer) =>
-      make(
-        "figure",
-        {},
-        make("img", { src: answer[kind].crop, alt: answer.name }),
-        make("figcaption", {}, `${answer.name}: ${short(answer[kind].value)}`),
-      ),
-    );
-  const map = make("p", { className: "map" }, make("img", { src: known.grey, alt: page.dataset.name }));
-  map.append(make("img", { src: one.map, alt: "the map of the channel" }));
-  const body = make(
-    "body",
-    {},
-    make("h1", {}, title),
-    make("p", {}, `${page.dataset.model}. Its mean is ${short(found.mean)} in ${counted(found.images, "image")}.`),
-    make("p", {}, words),
-    make("h2", {}, page.dataset.name),
-    map,
-    make("h2", {}, "Where it is strongest"),
-    ...exemplars(found.activation ?? [], "activation"),
-    make("h2", {}, "Where it speaks most for the prediction"),
-    ...exemplars(found.relevance ?? [], "relevance"),
-  );
-  const head = make("head", {}, make("meta"), make("title", {}, title), make("style", {}, CARD_STYLE));
-  head.firstElementChild.setAttribute("charset", "utf-8");
-  const html = make("html", { lang: "en" }, head, body);
-  return new Blob(["<!doctype html>", html.outerHTML], { type: "text/html" });
-};
-
 /** @type {any} */
 let saved = null;
 const save = () => {
-  const address = URL.createObjectURL(card(chosen, find("found").textContent, saved));
+  const { name, model } = page.dataset;
+  const words = find("found").textContent;
+  const file = card({ channel: chosen, layer, model, image: name, view: known.grey, words, found: saved });
+  const address = URL.createObjectURL(file);
   make("a", { href: address, download: `${layer.replaceAll(/[^\w.-]/g, "_")}-channel-${chosen.channel}.html` }).click();
   URL.revokeObjectURL(address);
 };
@@ -296,50 +248,6 @@ const cancel = () => {
 
 const parts = (list) =>
   Array.from({ length: Math.ceil(list.length / PART) }, (_, at) => list.slice(at * PART, (at + 1) * PART));
-
-// The answers whose place of a kind is strongest.
-const best = (answers, kind) =>
-  answers
-    .filter((one) => one[kind])
-    // Where an activation has a maximum, such as 6, many have it.
-    .sort((one, other) => other[kind].value - one[kind].value || other.mean - one.mean)
-    .slice(0, EXEMPLARS);
-
-// In words: which predictions change, the most frequent change first.
-const summary = (answers, words) => {
-  const changes = answers.filter(({ flipped }) => flipped);
-  if (page.dataset.task !== "classification")
-    return flips
-      ? `${words}, ${counted(changes.length, "image")} of ${answers.length} ${flips[changes.length === 1 ? 0 : 1]}.`
-      : `${words}, the mean absolute change of the scores is ${short(answers.reduce((sum, one) => sum + one.shift, 0) / answers.length)}.`;
-  if (!changes.length) return `${words}, no predicted class changes in ${counted(answers.length, "image")}.`;
-  const [among, pairs] = [new Map(), new Map()];
-  const first = ([one]) => one.name;
-  for (const { before } of answers) among.set(first(before), (among.get(first(before)) ?? 0) + 1);
-  for (const { before, after } of changes) {
-    const key = JSON.stringify([first(before), first(after)]);
-    pairs.set(key, (pairs.get(key) ?? 0) + 1);
-  }
-  return [...pairs]
-    .sort(([, one], [, other]) => other - one)
-    .map(([key, count]) => {
-      const [was, is] = JSON.parse(key);
-      return `${words}, ${count} of ${counted(among.get(was), "image")} predicted as ${was} ${count === 1 ? "becomes" : "become"} ${is}.`;
-    })
-    .join(" ");
-};
-
-const crops = (answers, kind) =>
-  answers.map((one) =>
-    make(
-      "li",
-      {},
-      make("img", { src: one[kind].crop, alt: `${one.name}, the part that the value depends on` }),
-      one.name,
-      make("br"),
-      `${short(one[kind].value)}${one.before[0]?.name ? `, ${one.before[0].name}` : ""}`,
-    ),
-  );
 
 const search = async () => {
   cancel();
@@ -364,7 +272,7 @@ const search = async () => {
     if (mine !== searching) return;
     answers.push(...found.answers);
     bar.value = answers.length / uids.length;
-    find("found").textContent = summary(answers, words);
+    find("found").textContent = summary(answers, words, page.dataset.task);
   }
   const top = {};
   mean = answers.reduce((sum, { mean: value }) => sum + value, 0) / answers.length;
