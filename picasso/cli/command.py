@@ -27,6 +27,7 @@ from picasso.cli.options import (
     gate,
     loading_in_time,
     parse_pairs,
+    parse_share,
     parse_time,
     progress_bar,
 )
@@ -372,28 +373,39 @@ def inside(
 @PAIRS
 @MASKS
 @SEED
+@click.option("--fail-on", default="", metavar="SHARE", help="Smallest reliance that fails, 0..1; default: any alarm.")
 @ENGINE
 @configured
 @gate
-def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, masks: Path | None, seed: int) -> None:
+def audit(
+    settings: Settings,
+    folder: Path,
+    out: Path,
+    budget: str,
+    pairs: int,
+    masks: Path | None,
+    seed: int,
+    fail_on: str,
+) -> None:
     """Look for spurious features that the model relies on.
 
     FOLDER has one subfolder of images per class. The audit looks for features that the model relies on rather than on
     the object.
 
-    Exits with status 0 if nothing was found, 1 if something was found, and 2 if the audit could not run or could not
-    judge anything.
+    Exits with status 0 if nothing was found, 1 if something was found that fails, and 2 if the audit could not run or
+    could not judge anything.
     """
     from picasso import models
     from picasso.audit import audit, object_masks
     from picasso.audit.catalogue import catalogue
     from picasso.audit.dataset import require_classifier
     from picasso.audit.reading import read
-    from picasso.audit.reporting import report
+    from picasso.audit.reporting import failures, report
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
     from picasso.jobs.audit_documents import AuditRequest
 
+    rule = failures.FailureRule(parse_share(fail_on, "--fail-on"))
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
         model = models.load_configured(settings)
@@ -416,14 +428,17 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
             counts = {target: len(files) for target, files in found_images.by_class.items()}
             seconds -= workers.test_pairs(model, folder, counts, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
-    report.write(audited, out)
+    written = report.write(audited, out, rule)
+    judged = rule.judge(written)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(audited.sentence(), bold=True)
     for group in found.groups:
         if group.tier != "informative":
             click.echo(group.sentence(names, images.classes))
+    for line in failures.lines(judged):
+        click.echo(line)
     click.echo(f"-> {out / 'report.html'}")
-    if found.alarms:
+    if any(one.fails for one in judged):
         sys.exit(1)
     if not audited.coverage.judged or audited.coverage.swapped:
         why = "folders seem to be swapped" if audited.coverage.swapped else "the model separates none of the classes"

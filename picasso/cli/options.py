@@ -245,6 +245,23 @@ def parse_time(text: str, option: str = "--budget") -> float:
     return seconds
 
 
+def parse_share(text: str, option: str) -> float:
+    """Return a share from 0 to 1; 0 for an empty text.
+
+    Raises:
+        BadRequest: the text is not such a number.
+    """
+    try:
+        share = float(text or 0)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise BadRequest(
+            f"{option} must be a number from 0 to 1, such as 0.3 for 30%, not {text[:20]!r}.", field=option.strip("-")
+        )
+    return share
+
+
 @contextmanager
 def loading_in_time() -> Iterator[None]:
     """End the process with a message if a model is not loaded in time, because loading can't be interrupted.
