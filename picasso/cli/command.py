@@ -374,6 +374,7 @@ def inside(
 @MASKS
 @SEED
 @click.option("--fail-on", default="", metavar="SHARE", help="Smallest reliance that fails, 0..1; default: any alarm.")
+@click.option("--baseline", type=Path, help="audit.json of an earlier audit, whose findings are known and do not fail.")
 @ENGINE
 @configured
 @gate
@@ -386,6 +387,7 @@ def audit(
     masks: Path | None,
     seed: int,
     fail_on: str,
+    baseline: Path | None,
 ) -> None:
     """Look for spurious features that the model relies on.
 
@@ -400,16 +402,23 @@ def audit(
     from picasso.audit.catalogue import catalogue
     from picasso.audit.dataset import require_classifier
     from picasso.audit.reading import read
-    from picasso.audit.reporting import failures, report
+    from picasso.audit.reporting import report
+    from picasso.audit.reporting.baseline import read_baseline
+    from picasso.audit.reporting.failures import FailureRule
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
     from picasso.jobs.audit_documents import AuditRequest
 
-    rule = failures.FailureRule(parse_share(fail_on, "--fail-on"))
+    # Before the work; the new audit may replace the baseline.
+    known = read_baseline(baseline) if baseline else None
+    rule = FailureRule(parse_share(fail_on, "--fail-on"), known)
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
         model = models.load_configured(settings)
     require_classifier(model)
+    names = [str(name) for name in model.class_names()]
+    if known:
+        known.require_classes(names)
     with progress_bar("reading") as progress:
         drawn = object_masks.folder_of(folder, masks)
         found_images = labeled_folder.find(model, folder)
@@ -430,12 +439,11 @@ def audit(
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     written = report.write(audited, out, rule)
     judged = rule.judge(written)
-    found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(audited.sentence(), bold=True)
-    for group in found.groups:
+    for group in audited.verdict.groups:
         if group.tier != "informative":
             click.echo(group.sentence(names, images.classes))
-    for line in failures.lines(judged):
+    for line in rule.sentences(written, judged, names):
         click.echo(line)
     click.echo(f"-> {out / 'report.html'}")
     if any(one.fails for one in judged):

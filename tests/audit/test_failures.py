@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from picasso.audit.reporting.failures import FailureRule, lines, reliance
+from picasso.audit.reporting.failures import FailureRule
+from picasso.audit.reporting.reliance import reliance
 from picasso.audit.reporting.report import junit
 from picasso.cli.options import parse_share
 from picasso.errors import BadRequest
@@ -51,7 +52,9 @@ def document(*findings: Finding, **coverage: Any) -> dict[str, Any]:
             {"name": one["name"], "alarm": one["alarm"], "between": "“a” and “b”", "findings": [index]}
             for index, one in enumerate(findings)
         ],
-        "trials": [{"intervention": one["name"]} for one in findings],
+        "trials": [{"intervention": one["name"], "kind": one["kind"], "ours": 0, "theirs": 1} for one in findings],
+        "confusion": {"classes": ["a", "b"]},
+        "undecided": [],
         "coverage": {**judged, "undecided": 0, "unreadable": 0, **coverage},
     }
 
@@ -72,7 +75,7 @@ def test_only_alarms_of_at_least_this_reliance_fail() -> None:
     written = document(finding("light", 0.9, 0.5), finding("noise", 0.8, 0.49), finding("tilt", 0.9, 0.9, alarm=False))
     judged = FailureRule(0.5).judge(written)
     assert [(one.index, one.fails) for one in judged] == [(0, True), (1, False)]
-    assert lines(judged) == [
+    assert FailureRule(0.5).sentences(written, judged, ["a", "b"]) == [
         "Light (“a” and “b”): reliance 50% (95% interval 40% to 60%). At least 50%, so it fails.",
         "Noise (“a” and “b”): reliance 49% (95% interval 39% to 59%). Below 50%, so it does not fail.",
     ]
@@ -85,7 +88,7 @@ def test_by_default_all_alarms_fail_and_nothing_is_explained() -> None:
     written = document(finding("light", 0.9, 0.5), finding("noise", 0.8, 0.1))
     judged = FailureRule().judge(written)
     assert [one.fails for one in judged] == [True, True]
-    assert lines(judged) == []
+    assert FailureRule().sentences(written, judged, ["a", "b"]) == []
     assert cases(written, FailureRule())[1] == {"light": ["failure"], "noise": ["failure"], "coverage": []}
 
 

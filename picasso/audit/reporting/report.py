@@ -175,8 +175,8 @@ def junit(written: Mapping[str, Any], judged: Sequence[JudgedAlarm]) -> str:
         if group["alarm"]:
             failing = [index for index in group["findings"] if alarms[index].fails]
             if failing:
-                sentence = written["findings"][failing[0]]["sentence"]
-                failed.setdefault(group["name"], f"{group['between']}. {sentence}")
+                sentence, why = written["findings"][failing[0]]["sentence"], alarms[failing[0]].why
+                failed.setdefault(group["name"], f"{group['between']}. {sentence}{f' {why}.' if why else ''}")
             passing = [alarms[index].sentence() for index in group["findings"] if not alarms[index].fails]
             told.setdefault(group["name"], []).extend(passing)
     tried = dict.fromkeys(one["intervention"] for one in written["trials"])
