@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from picasso import __version__
+from picasso.cli.build_result import BuildResult, build_options
 from picasso.cli.options import (
     BUDGET,
     COMPARE,
@@ -27,7 +28,6 @@ from picasso.cli.options import (
     gate,
     loading_in_time,
     parse_pairs,
-    parse_share,
     parse_time,
     progress_bar,
 )
@@ -373,11 +373,10 @@ def inside(
 @PAIRS
 @MASKS
 @SEED
-@click.option("--fail-on", default="", metavar="SHARE", help="Smallest reliance that fails, 0..1; default: any alarm.")
-@click.option("--baseline", type=Path, help="audit.json of an earlier audit, whose findings are known and do not fail.")
 @ENGINE
 @configured
 @gate
+@build_options
 def audit(
     settings: Settings,
     folder: Path,
@@ -386,8 +385,7 @@ def audit(
     pairs: int,
     masks: Path | None,
     seed: int,
-    fail_on: str,
-    baseline: Path | None,
+    build: BuildResult,
 ) -> None:
     """Look for spurious features that the model relies on.
 
@@ -403,22 +401,16 @@ def audit(
     from picasso.audit.dataset import require_classifier
     from picasso.audit.reading import read
     from picasso.audit.reporting import report
-    from picasso.audit.reporting.baseline import read_baseline
-    from picasso.audit.reporting.failures import FailureRule
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
     from picasso.jobs.audit_documents import AuditRequest
 
-    # Before the work; the new audit may replace the baseline.
-    known = read_baseline(baseline) if baseline else None
-    rule = FailureRule(parse_share(fail_on, "--fail-on"), known)
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
         model = models.load_configured(settings)
     require_classifier(model)
     names = [str(name) for name in model.class_names()]
-    if known:
-        known.require_classes(names)
+    build.require_classes(names)
     with progress_bar("reading") as progress:
         drawn = object_masks.folder_of(folder, masks)
         found_images = labeled_folder.find(model, folder)
@@ -437,16 +429,14 @@ def audit(
             counts = {target: len(files) for target, files in found_images.by_class.items()}
             seconds -= workers.test_pairs(model, folder, counts, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
-    written = report.write(audited, out, rule)
-    judged = rule.judge(written)
+    written = report.write(audited, out, build.rule)
     click.secho(audited.sentence(), bold=True)
     for group in audited.verdict.groups:
         if group.tier != "informative":
             click.echo(group.sentence(names, images.classes))
-    for line in rule.sentences(written, judged, names):
-        click.echo(line)
+    fails = build.tell(written, names, sum(map(len, found_images.by_class.values())))
     click.echo(f"-> {out / 'report.html'}")
-    if any(one.fails for one in judged):
+    if fails:
         sys.exit(1)
     if not audited.coverage.judged or audited.coverage.swapped:
         why = "folders seem to be swapped" if audited.coverage.swapped else "the model separates none of the classes"

@@ -42,7 +42,7 @@ def test_known_findings_fail_if_they_have_grown_by_more_than_their_uncertainty(t
     # The intervals have a half width of 0.1, so that of the difference has 0.1 * sqrt(2) = 0.1414.
     within, beyond = document(finding("light", 0.9, 0.541)), document(finding("light", 0.9, 0.542))
     assert [one.fails for one in rule.judge(within) + rule.judge(beyond)] == [False, True]
-    assert rule.sentences(within, rule.judge(within), NAMES) == [
+    assert [one.sentence() for one in rule.judge(within)] == [
         "Light (“a” and “b”): reliance 54% (95% interval 44% to 64%). Known, with 40% (95% interval 30% to 50%) in the "
         "baseline, so it does not fail."
     ]
@@ -80,7 +80,7 @@ def test_both_options_together_need_both(tmp_path: Path) -> None:
 
 def test_missing_findings_are_said_to_be_gone_only_if_they_were_tested(tmp_path: Path) -> None:
     names = ("gone", "weak", "late", "skipped")
-    rule = FailureRule(baseline=baseline(tmp_path, *(finding(name, 0.9, 0.4) for name in names)))
+    earlier = baseline(tmp_path, *(finding(name, 0.9, 0.4) for name in names))
     written = document(finding("weak", 0.9, 0.4, alarm=False))
     written["trials"] += [
         {"kind": "property", "intervention": name, "ours": ours, "theirs": theirs}
@@ -88,7 +88,7 @@ def test_missing_findings_are_said_to_be_gone_only_if_they_were_tested(tmp_path:
     ]
     written["undecided"] = [{"classes": ["a", "b"], "interventions": ["late"]}]
     said = "(“a” and “b”): reliance 40% (95% interval 30% to 50%) in the baseline."
-    assert rule.sentences(written, rule.judge(written), NAMES) == [
+    assert earlier.missing(written, NAMES) == [
         f"Gone {said} It is gone.",
         f"Weak {said} It raises no alarm now.",
         f"Late {said} It is undecided now.",

@@ -75,7 +75,7 @@ def test_only_alarms_of_at_least_this_reliance_fail() -> None:
     written = document(finding("light", 0.9, 0.5), finding("noise", 0.8, 0.49), finding("tilt", 0.9, 0.9, alarm=False))
     judged = FailureRule(0.5).judge(written)
     assert [(one.index, one.fails) for one in judged] == [(0, True), (1, False)]
-    assert FailureRule(0.5).sentences(written, judged, ["a", "b"]) == [
+    assert [one.sentence() for one in judged] == [
         "Light (“a” and “b”): reliance 50% (95% interval 40% to 60%). At least 50%, so it fails.",
         "Noise (“a” and “b”): reliance 49% (95% interval 39% to 59%). Below 50%, so it does not fail.",
     ]
@@ -88,7 +88,7 @@ def test_by_default_all_alarms_fail_and_nothing_is_explained() -> None:
     written = document(finding("light", 0.9, 0.5), finding("noise", 0.8, 0.1))
     judged = FailureRule().judge(written)
     assert [one.fails for one in judged] == [True, True]
-    assert FailureRule().sentences(written, judged, ["a", "b"]) == []
+    assert [one.why for one in judged] == ["", ""]
     assert cases(written, FailureRule())[1] == {"light": ["failure"], "noise": ["failure"], "coverage": []}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from picasso.audit.reporting.baseline import Baseline
@@ -69,14 +68,3 @@ class FailureRule:
             why.append(f"{'at least' if found.value >= self.least else 'below'} {100 * self.least:.3g}%")
         text = ", ".join(why)
         return JudgedAlarm(index, about, found, fails, text[:1].upper() + text[1:])
-
-    def sentences(self, written: Document, judged: Sequence[JudgedAlarm], names: Sequence[str]) -> list[str]:
-        """Say what fails and why, and which known findings are missing; nothing by default.
-
-        Args:
-            written: the content of ``audit.json``.
-            judged: its findings that raise an alarm.
-            names: the names of the model's classes.
-        """
-        missing = self.baseline.missing(written, names) if self.baseline else []
-        return [*(one.sentence() for one in judged if one.why), *missing]
