@@ -1,4 +1,4 @@
-"""The options of ``picasso audit`` for a build: which findings fail it, and a summary; imports nothing slow."""
+"""The options of ``picasso audit`` for a build: what fails it, a summary, and annotations; imports nothing slow."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ class BuildResult:
     Attributes:
         rule: decides which findings fail.
         summary: the file of the summary, if one is wanted.
+        annotated: whether annotations of GitHub Actions are printed.
     """
 
     rule: FailureRule
     summary: Path | None
+    annotated: bool
 
     def require_classes(self, names: Sequence[str]) -> None:
         """Raise an error if the baseline is of other classes than these.
@@ -50,11 +52,14 @@ class BuildResult:
         Raises:
             BadRequest: the summary can't be written.
         """
+        from picasso.audit.reporting.annotations import github_annotations
         from picasso.audit.reporting.summary import write_summary
 
         judged = self.rule.judge(written)
         missing = self.rule.baseline.missing(written, names) if self.rule.baseline else []
         for line in [*(one.sentence() for one in judged if one.why), *missing]:
+            click.echo(line)
+        for line in github_annotations(written, judged, missing) if self.annotated else ():
             click.echo(line)
         if self.summary:
             typed = ["picasso", *sys.argv[1:]]
@@ -72,8 +77,11 @@ def build_options(command: Command) -> Command:
         "--baseline", type=Path, help="audit.json of an earlier audit, whose findings are known and do not fail."
     )
     @click.option("--summary", type=Path, metavar="FILE.md", help="File for a summary in Markdown, for a pull request.")
+    @click.option("--annotations", type=click.Choice(["github"]), help="Print annotations for GitHub Actions.")
     @wraps(command)
-    def with_build(fail_on: str, baseline: Path | None, summary: Path | None, **options: Any) -> Any:
+    def with_build(
+        fail_on: str, baseline: Path | None, summary: Path | None, annotations: str | None, **options: Any
+    ) -> Any:
         from picasso.audit.reporting.baseline import read_baseline
         from picasso.audit.reporting.failures import FailureRule
 
@@ -81,6 +89,6 @@ def build_options(command: Command) -> Command:
         rule = FailureRule(parse_share(fail_on, "--fail-on"), read_baseline(baseline) if baseline else None)
         if summary:
             require_folder(summary, "--summary")
-        return command(build=BuildResult(rule, summary), **options)
+        return command(build=BuildResult(rule, summary, annotations is not None), **options)
 
     return with_build
