@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from picasso import __version__
+from picasso.cli.build_result import BuildResult, build_options
 from picasso.cli.options import (
     BUDGET,
     COMPARE,
@@ -383,14 +384,24 @@ def inside(
 @ENGINE
 @configured
 @gate
-def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, masks: Path | None, seed: int) -> None:
+@build_options
+def audit(
+    settings: Settings,
+    folder: Path,
+    out: Path,
+    budget: str,
+    pairs: int,
+    masks: Path | None,
+    seed: int,
+    build: BuildResult,
+) -> None:
     """Look for spurious features that the model relies on.
 
     FOLDER has one subfolder of images per class. The audit looks for features that the model relies on rather than on
     the object.
 
-    Exits with status 0 if nothing was found, 1 if something was found, and 2 if the audit could not run or could not
-    judge anything.
+    Exits with status 0 if nothing was found, 1 if something was found that fails, and 2 if the audit could not run or
+    could not judge anything.
     """
     from picasso import models
     from picasso.audit import audit, object_masks
@@ -406,6 +417,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     with loading_in_time():
         model = models.load_configured(settings)
     require_classifier(model)
+    names = [str(name) for name in model.class_names()]
+    build.require_classes(names)
     with progress_bar("reading") as progress:
         drawn = object_masks.folder_of(folder, masks)
         found_images = labeled_folder.find(model, folder)
@@ -424,14 +437,14 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
             counts = {target: len(files) for target, files in found_images.by_class.items()}
             seconds -= workers.test_pairs(model, folder, counts, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
-    report.write(audited, out)
-    found, names = audited.verdict, [str(name) for name in model.class_names()]
+    written = report.write(audited, out, build.rule)
     click.secho(audited.sentence(), bold=True)
-    for group in found.groups:
+    for group in audited.verdict.groups:
         if group.tier != "informative":
             click.echo(group.sentence(names, images.classes))
+    fails = build.tell(written, names, sum(map(len, found_images.by_class.values())))
     click.echo(f"-> {out / 'report.html'}")
-    if found.alarms:
+    if fails:
         sys.exit(1)
     if not audited.coverage.judged or audited.coverage.swapped:
         why = "folders seem to be swapped" if audited.coverage.swapped else "the model separates none of the classes"

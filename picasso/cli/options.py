@@ -227,6 +227,20 @@ def free_folder(out: Path, name: str, suffix: str = "") -> Path:
     return candidate
 
 
+def require_folder(file: Path, option: str) -> None:
+    """Raise an error before the work if a file can't be written because its folder does not exist, or it is one.
+
+    Raises:
+        BadRequest: there is no such folder, or the file is a folder.
+    """
+    if file.is_dir() or not file.parent.is_dir():
+        wrong = f"{file} is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+        raise BadRequest(
+            f"{option} must be a file in a folder that exists, but {wrong}. Create the folder or name another file.",
+            field=option.strip("-"),
+        )
+
+
 def parse_time(text: str, option: str = "--budget") -> float:
     """Return a time such as ``90s``, ``5m`` or ``1h`` in seconds; infinity for an empty text.
 
@@ -243,6 +257,23 @@ def parse_time(text: str, option: str = "--budget") -> float:
             f"{option} must be a time such as 90s, 5m or 1h, not {text[:20]!r}.", field=option.strip("-")
         ) from None
     return seconds
+
+
+def parse_share(text: str, option: str) -> float:
+    """Return a share from 0 to 1; 0 for an empty text.
+
+    Raises:
+        BadRequest: the text is not such a number.
+    """
+    try:
+        share = float(text or 0)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise BadRequest(
+            f"{option} must be a number from 0 to 1, such as 0.3 for 30%, not {text[:20]!r}.", field=option.strip("-")
+        )
+    return share
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import jinja2
 
@@ -16,6 +16,7 @@ from picasso.audit.dataset import pixels
 from picasso.audit.reporting import charts, inline_images
 from picasso.audit.reporting.document import CLOSEST, document
 from picasso.audit.reporting.evidence import Evidence, Shown
+from picasso.audit.reporting.failures import FailureRule, JudgedAlarm
 from picasso.audit.reporting.outlines import outline
 from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.audit.reporting.views import Cluster, Views, compute_views
@@ -30,8 +31,15 @@ SIDE = 96
 MAX_IN_CLUSTER, MAX_FLIPS, MAX_DUPLICATES = 8, 12, 12
 
 
-def write(audit: Audit, out: Path) -> dict[str, Any]:
-    """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder; return the JSON."""
+def write(audit: Audit, out: Path, rule: FailureRule | None = None) -> dict[str, Any]:
+    """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder; return the JSON.
+
+    Args:
+        audit: the audit.
+        out: the folder; its parent must exist.
+        rule: decides which findings are failures in ``junit.xml``; by default, all that raise an alarm. The other files
+            do not depend on it.
+    """
     # Don't create parents: an audit that was deleted in the meantime must not reappear.
     out.mkdir(exist_ok=True)
     shutil.rmtree(out / "evidence", ignore_errors=True)
@@ -42,7 +50,7 @@ def write(audit: Audit, out: Path) -> dict[str, Any]:
     if views.closest is not None:
         write_evidence(CLOSEST, views.closest, out / "evidence")
     (out / "audit.json").write_text(json.dumps(written, indent=1, allow_nan=False), encoding="utf-8")
-    (out / "junit.xml").write_text(junit(written), encoding="utf-8")
+    (out / "junit.xml").write_text(junit(written, (rule or FailureRule()).judge(written)), encoding="utf-8")
     (out / "report.html").write_text(page(audit, views, written), encoding="utf-8")
     return written
 
@@ -152,22 +160,30 @@ def capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def junit(written: Mapping[str, Any]) -> str:
-    """Return the outcome as JUnit XML, with one test case per intervention, which fails if it raised an alarm.
+def junit(written: Mapping[str, Any], judged: Sequence[JudgedAlarm]) -> str:
+    """Return the outcome as JUnit XML, with one test case per intervention, which fails if one of its findings does.
 
-    A further case, "coverage", is an error if nothing was judged or folders are swapped, and is skipped if some pairs
-    of classes were not compared, if the time ran out, or if a class was left out.
+    A case whose findings raise an alarm but do not fail passes, and its output says so. A further case, "coverage", is
+    an error if nothing was judged or folders are swapped, and is skipped if some pairs of classes were not compared, if
+    the time ran out, or if a class was left out.
     """
     # The first finding of each group has the largest effect.
     failed: dict[str, str] = {}
+    told: dict[str, list[str]] = {}
+    alarms = {one.index: one for one in judged}
     for group in written["groups"]:
         if group["alarm"]:
-            sentence = written["findings"][group["findings"][0]]["sentence"]
-            failed.setdefault(group["name"], f"{group['between']}. {sentence}")
+            failing = [index for index in group["findings"] if alarms[index].fails]
+            if failing:
+                sentence, why = written["findings"][failing[0]]["sentence"], alarms[failing[0]].why
+                failed.setdefault(group["name"], f"{group['between']}. {sentence}{f' {why}.' if why else ''}")
+            passing = [alarms[index].sentence() for index in group["findings"] if not alarms[index].fails]
+            told.setdefault(group["name"], []).extend(passing)
     tried = dict.fromkeys(one["intervention"] for one in written["trials"])
     cases = [
         f'  <testcase classname="picasso.audit" name={quoteattr(name)}>'
         + (f"<failure message={quoteattr(failed[name])}/>" if name in failed else "")
+        + (f"<system-out>{escape(lines)}</system-out>" if (lines := "\n".join(told.get(name, ()))) else "")
         + "</testcase>"
         for name in tried
     ]

@@ -1,0 +1,94 @@
+"""The options of ``picasso audit`` for a build: what fails it, a summary, and annotations; imports nothing slow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picasso.cli.options import Command, parse_share, require_folder
+
+if TYPE_CHECKING:
+    from picasso.audit.reporting.failures import FailureRule
+    from picasso.audit.reporting.reliance import Document
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """Decides whether an audit fails a build, and tells it.
+
+    Attributes:
+        rule: decides which findings fail.
+        summary: the file of the summary, if one is wanted.
+        annotated: whether annotations of GitHub Actions are printed.
+    """
+
+    rule: FailureRule
+    summary: Path | None
+    annotated: bool
+
+    def require_classes(self, names: Sequence[str]) -> None:
+        """Raise an error if the baseline is of other classes than these.
+
+        Raises:
+            BadRequest: it is.
+        """
+        if self.rule.baseline:
+            self.rule.baseline.require_classes(names)
+
+    def tell(self, written: Document, names: Sequence[str], images: int) -> bool:
+        """Print why findings fail or not, write the summary, and return whether the build fails.
+
+        Args:
+            written: the content of ``audit.json``.
+            names: the names of the model's classes.
+            images: the number of images in the folder.
+
+        Raises:
+            BadRequest: the summary can't be written.
+        """
+        from picasso.audit.reporting.annotations import github_annotations
+        from picasso.audit.reporting.summary import write_summary
+
+        judged = self.rule.judge(written)
+        missing = self.rule.baseline.missing(written, names) if self.rule.baseline else []
+        for line in [*(one.sentence() for one in judged if one.why), *missing]:
+            click.echo(line)
+        for line in github_annotations(written, judged, missing) if self.annotated else ():
+            click.echo(line)
+        if self.summary:
+            typed = ["picasso", *sys.argv[1:]]
+            write_summary(self.summary, written, judged, missing, images=images, command=typed)
+        return any(one.fails for one in judged)
+
+
+def build_options(command: Command) -> Command:
+    """Add the options for a build to a command, and call it with ``build``, their :class:`BuildResult`."""
+
+    @click.option(
+        "--fail-on", default="", metavar="SHARE", help="Smallest reliance that fails, 0..1; default: any alarm."
+    )
+    @click.option(
+        "--baseline", type=Path, help="audit.json of an earlier audit, whose findings are known and do not fail."
+    )
+    @click.option("--summary", type=Path, metavar="FILE.md", help="File for a summary in Markdown, for a pull request.")
+    @click.option("--annotations", type=click.Choice(["github"]), help="Print annotations for GitHub Actions.")
+    @wraps(command)
+    def with_build(
+        fail_on: str, baseline: Path | None, summary: Path | None, annotations: str | None, **options: Any
+    ) -> Any:
+        from picasso.audit.reporting.baseline import read_baseline
+        from picasso.audit.reporting.failures import FailureRule
+
+        # Before the work; the new audit may replace the baseline.
+        rule = FailureRule(parse_share(fail_on, "--fail-on"), read_baseline(baseline) if baseline else None)
+        if summary:
+            require_folder(summary, "--summary")
+        return command(build=BuildResult(rule, summary, annotations is not None), **options)
+
+    return with_build
