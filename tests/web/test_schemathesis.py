@@ -166,7 +166,8 @@ def test_all_operations_are_tried(app: Flask) -> None:
 def beside_the_point(case: schemathesis.Case[Any], mended: bool) -> Iterator[Any]:
     """Yield the checks that a request does not fit."""
     # "order" could be the number of an image, which can be deleted.
-    if case.path == "/api/images/order":
+    # Without its last part, a path is another one.
+    if case.path == "/api/images/order" or "" in (case.path_parameters or {}).values():
         yield checks.unsupported_method
     # The cookie that is sent is always a good one, and so is what was mended.
     if mended or case.meta is None or case.meta.is_negative_at(ParameterLocation.COOKIE):
@@ -188,7 +189,7 @@ def test_requests_are_answered_as_described(case: schemathesis.Case[Any], person
     # What is compressed is not read by the checks.
     answer = case.call(cookies=cookies, headers={"Accept-Encoding": "identity"})
     case.validate_response(answer, checks=CHECKS, excluded_checks=list(beside_the_point(case, mended)))
-    if answer.status_code == 202 and "/audits/" in case.path:
+    if answer.status_code == 202 and ("/audits/" in case.path or case.path == "/api/gallery"):
         ended(person.client, answer.json()["url"])
     elif answer.status_code == 202:
         finish(person.client, answer.json()["id"])

@@ -130,6 +130,14 @@ def scenes(count: int, confounded: float, seed: int) -> tuple[NDArray[np.uint8],
         count: of each class.
         confounded: the share of the tanks that stand under clouds, and of the others that stand in the sun.
         seed: of whatever is drawn at random.
+
+    Examples:
+        >>> from picasso.examples.tanks.scenes import scenes
+        >>> images, targets = scenes(2, confounded=1.0, seed=0)
+        >>> images.shape, targets.tolist()
+        ((4, 48, 64, 3), [0, 0, 1, 1])
+        >>> bool(images[2:].mean() < images[:2].mean())
+        True
     """
     generator = np.random.default_rng(seed)
     images, targets = [], []
