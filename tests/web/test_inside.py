@@ -90,6 +90,10 @@ def test_channels_are_named(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatc
         assert answer.status_code == status, answer.text
         return answer.get_json()
 
+    assert visitor.put("/api/channel/name", json={"channel": 0, "name": "of the default layer"}).status_code == 200
+    page = visitor.get("/images/0/inside").get_data(as_text=True)
+    assert f">of the default layer</a> <small>{layer}, channel 0</small>" in page
+
     def names() -> dict[int, str]:
         found = ask(visitor, "/api/channels", image=0)["channels"]
         return {one["channel"]: one["name"] for one in found if one["name"]}

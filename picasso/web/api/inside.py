@@ -8,7 +8,7 @@ from typing import Annotated
 from flask import Blueprint
 from msgspec import UNSET, Meta, UnsetType, convert
 
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, ModelError
 from picasso.inside.contact_sheet import ORDERS
 from picasso.models.info import Prediction
 from picasso.web.api.documents import Document, Done, Fraction, Number, Request, Uid
@@ -200,14 +200,14 @@ class ChannelName(Request):
     """The name of a channel.
 
     Attributes:
-        layer: its layer.
         channel: its index.
         name: the name; "" removes it.
+        layer: the name of its layer; default: the last one before the head.
     """
 
-    layer: Annotated[str, Meta(min_length=1, max_length=300)]
     channel: ChannelIndex
     name: Annotated[str, Meta(max_length=MAX_CHANNEL_NAME)]
+    layer: LayerName | None = None
 
 
 @blueprint.post("/channels")
@@ -247,13 +247,14 @@ def show_channel(body: ChannelRequest) -> ChannelAnswers:
 
 
 @blueprint.put("/channel/name")
-@operation(
-    CHANNELS, session="needed", example='{"layer": "conv2d", "channel": 3, "name": "stripes"}', errors=(503, 507)
-)
+@operation(CHANNELS, session="needed", example='{"channel": 3, "name": "stripes"}', errors=(500, 503, 507))
 def name_channel(body: ChannelName) -> Done:
     """Name a channel in this session."""
     check_layer(body.layer, body.channel)
-    need_session().name_channel(model_identity(), body.layer, body.channel, body.name)
+    model, layers = model_identity(), services().runner.layers()
+    if not layers:
+        raise ModelError("The model has no feature maps, so it has no channels to name.")
+    need_session().name_channel(model, body.layer or layers[0], body.channel, body.name)
     return Done()
 
 
