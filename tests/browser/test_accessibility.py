@@ -32,10 +32,11 @@ SETTLED = """async () => {
     const { left, top, width, height } = one.getBoundingClientRect();
     return [left, top, width, height].join();
   }).join(" ");
-  for (let tries = 0, same = 0, last = ""; tries < 40 && same < 4; tries += 1) {
+  for (let tries = 0, same = 0, last = ""; tries < 200 && same < 4; tries += 1) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const now = places();
-    same = now === last ? same + 1 : 0;
+    const loaded = [...document.images].every((one) => one.complete || one.loading === "lazy");
+    same = now === last && loaded ? same + 1 : 0;
     last = now;
   }
 }"""
