@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,22 @@ class Change:
     after: str
     images: int
     among: int
+
+
+def changes_of(
+    classes: Sequence[str], changed: Counter[tuple[int, int]], predicted: Mapping[int, int]
+) -> tuple[Change, ...]:
+    """Return the predicted classes that change, the most frequent first.
+
+    Args:
+        classes: the names of the classes.
+        changed: how many images have each predicted class before and after.
+        predicted: how many images have each predicted class before.
+    """
+    return tuple(
+        Change(classes[before], classes[after], count, predicted[before])
+        for (before, after), count in changed.most_common()
+    )
 
 
 @dataclass(frozen=True)

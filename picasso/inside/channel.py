@@ -8,7 +8,7 @@ from typing import Any
 from picasso.errors import BadRequest, ModelError
 from picasso.explanation.inputs import Source, image_from, named
 from picasso.explanation.walk import batches
-from picasso.inside.card import Change, ChannelCard, Shown
+from picasso.inside.card import ChannelCard, Shown, changes_of
 from picasso.inside.exemplars import Exemplar, Largest
 from picasso.inside.looking import Progress, change_of, given, looked_at, require_whole, silently
 from picasso.inside.preferred import Preferred, preferred_input
@@ -189,10 +189,6 @@ def card_of(
         return Shown(image.name, one.value, one.box(layer, view.size), said, one.crop(layer, view))
 
     classes = [str(one) for one in model.class_names()]
-    changes = (
-        Change(classes[before], classes[after], count, answers.predicted[before])
-        for (before, after), count in tally.changed.most_common()
-    )
     image, highest, mean = preferred or (None, 0.0, False)
     return ChannelCard(
         layer,
@@ -202,7 +198,7 @@ def card_of(
         tuple(map(shown, tally.by_activation.found())),
         tuple(map(shown, tally.by_relevance.found())),
         tally.edit,
-        tuple(changes),
+        changes_of(classes, tally.changed, answers.predicted),
         tally.shifts / answers.images,
         isinstance(model.spec, Classification),
         tuple(unreadable),

@@ -16,7 +16,7 @@ from picasso.explanation.inputs import Source, image_from, named
 from picasso.explanation.render import SEQUENTIAL, blend, grey, table
 from picasso.explanation.walk import batches
 from picasso.inside.audit_findings import read_findings, shared_findings
-from picasso.inside.card import Change
+from picasso.inside.card import changes_of
 from picasso.inside.channel import EXEMPLARS
 from picasso.inside.concept_card import Concept, Concepts, Example
 from picasso.inside.exemplars import Exemplar
@@ -205,10 +205,7 @@ def concept(
         float(measurement.importance[which]),
         float(measurement.strengths[which] / (measurement.strengths.sum() or 1.0)),
         tuple(map(shown, found)),
-        tuple(
-            Change(classes[before], classes[after], number, measurement.predicted[before])
-            for (before, after), number in measurement.changed[which].most_common()
-        ),
+        changes_of(classes, measurement.changed[which], measurement.predicted),
         float(measurement.shifts[which] / measurement.images),
     )
 

@@ -411,14 +411,11 @@ class JobQueue:
 
         While the model is loading, the run checks that.
         """
-        layers, capabilities = self.layers(), self._capabilities()
+        capabilities = self._capabilities()
         for name, control in controls.items():
             value = settings[name]
-            if control.kind == "layer" and value and layers and value not in layers:
-                near = difflib.get_close_matches(str(value)[:100], layers, n=3, cutoff=0.5) or layers[:5]
-                raise BadRequest(
-                    f"{name} must be one of {', '.join(layers)}, not {value}.", field=name, suggestions=near
-                )
+            if control.kind == "layer" and value:
+                self.check_layer(str(value), name)
             if isinstance(control, Choice) and (need := (control.needs or {}).get(str(value))):
                 left = control.offered(capabilities or ()).options()
                 if capabilities is not None and str(value) not in left:
@@ -428,6 +425,18 @@ class JobQueue:
                         field=name,
                         suggestions=left,
                     )
+
+    def check_layer(self, value: str, field: str) -> None:
+        """Raise BadRequest for a layer that the model does not have, if its layers are known.
+
+        Args:
+            value: the name of the layer.
+            field: the field that it stands in.
+        """
+        layers = self.layers()
+        if layers and value not in layers:
+            near = difflib.get_close_matches(value[:100], layers, n=3, cutoff=0.5) or layers[:5]
+            raise BadRequest(f"{field} must be one of {', '.join(layers)}, not {value}.", field=field, suggestions=near)
 
     def no_audits(self) -> str:
         """Return why audits are impossible with the settings of this server; "" if possible, or if not known yet."""

@@ -82,6 +82,25 @@ export const duration = (seconds) => {
 
 export const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+// One run of `action` at a time; asked for in the meantime, it runs once more. It may ask for that itself.
+/** @type {(action: (again: () => void) => Promise<void>) => () => Promise<void>} */
+export const inTurn = (action) => {
+  let [running, wanted] = [false, false];
+  const again = () => {
+    wanted = true;
+  };
+  return async () => {
+    again();
+    if (running) return;
+    running = true;
+    while (wanted) {
+      wanted = false;
+      await action(again);
+    }
+    running = false;
+  };
+};
+
 // Debounce `action`.
 export const settled = (action, milliseconds) => {
   let timer;

@@ -1,7 +1,7 @@
 // The page "Inside the network": the channels of a layer for an image, and what happens if one of them is changed.
 
 import { best, card, crops, make, short, summary, titled } from "./channel_card.js";
-import { ask as get, counted, modelLoaded, pause, refresh, root, send } from "./common.js";
+import { ask as get, counted, inTurn, modelLoaded, pause, refresh, root, send } from "./common.js";
 import { stage } from "./mask_editor.js";
 import { TOLD } from "./told.js";
 
@@ -175,29 +175,19 @@ const row = ({ name, unit, before, after }) => {
   );
 };
 
-// One request at a time; changes made in the meantime are sent next.
-let asking = false;
-let changed = false;
-const ask = async () => {
-  changed = true;
-  if (asking) return;
-  asking = true;
-  while (changed) {
-    changed = false;
-    const [asked, words] = [chosen, told()];
-    try {
-      const body = { layer, channel: asked.channel, images: [Number(uid)], ...change() };
-      const { answers } = await patiently(page.dataset.channelUrl, body);
-      if (asked !== chosen) continue;
-      find("verdict").textContent = `${words}: ${lowered(verdict(answers[0], true))}`;
-      find("verdict").classList.toggle("flipped", answers[0].flipped);
-      page.querySelector("tbody[data-classes]").replaceChildren(...answers[0].classes.map(row));
-    } catch (error) {
-      find("verdict").textContent = error.message;
-    }
+const ask = inTurn(async () => {
+  const [asked, words] = [chosen, told()];
+  try {
+    const body = { layer, channel: asked.channel, images: [Number(uid)], ...change() };
+    const { answers } = await patiently(page.dataset.channelUrl, body);
+    if (asked !== chosen) return;
+    find("verdict").textContent = `${words}: ${lowered(verdict(answers[0], true))}`;
+    find("verdict").classList.toggle("flipped", answers[0].flipped);
+    page.querySelector("tbody[data-classes]").replaceChildren(...answers[0].classes.map(row));
+  } catch (error) {
+    find("verdict").textContent = error.message;
   }
-  asking = false;
-};
+});
 
 // The start of a sentence behind a colon; a name stays as it is.
 const lowered = (sentence) => sentence.replace(/^The /, "the ").replace(/^All /, "all ");

@@ -1,7 +1,7 @@
 // The page "What if I hide this?": paint on the image and see how the output changes.
 
 import { drawBoxes } from "./boxes.js";
-import { counted, every, modelLoaded, pause, send } from "./common.js";
+import { counted, every, inTurn, modelLoaded, pause, send } from "./common.js";
 import { stage } from "./mask_editor.js";
 import { TOLD } from "./told.js";
 
@@ -87,28 +87,18 @@ const tell = (answer) => {
   return image.show(view, mask);
 };
 
-// One request at a time; changes made in the meantime are sent next.
-let asking = false;
-let changed = false;
-const ask = async () => {
-  changed = true;
-  if (asking) return;
-  asking = true;
-  while (changed) {
-    changed = false;
-    try {
-      const { answers } = await send(section.dataset.whatIf, question([uid], true));
-      await tell(answers[0]);
-    } catch (error) {
-      find("verdict").textContent = error.message;
-      if (error.status === 503) {
-        await pause(AGAIN_MS);
-        changed = true;
-      }
+const ask = inTurn(async (again) => {
+  try {
+    const { answers } = await send(section.dataset.whatIf, question([uid], true));
+    await tell(answers[0]);
+  } catch (error) {
+    find("verdict").textContent = error.message;
+    if (error.status === 503) {
+      await pause(AGAIN_MS);
+      again();
     }
   }
-  asking = false;
-};
+});
 
 const update = () => {
   sessionStorage.setItem(kept, JSON.stringify(shapes));

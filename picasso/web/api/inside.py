@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 from flask import Blueprint
@@ -13,7 +12,7 @@ from picasso.inside.contact_sheet import ORDERS
 from picasso.models.info import Prediction
 from picasso.web.api.documents import Document, Done, Fraction, Number, Request, Uid
 from picasso.web.api.operations import CHANNELS, operation
-from picasso.web.api.questions import MAX_IMAGES, MAX_TARGETS, BeforeAndAfter, TargetChange, answered
+from picasso.web.api.questions import MAX_IMAGES, MAX_TARGETS, BeforeAndAfter, TargetChange, about_targets, answered
 from picasso.web.context import need_session, services
 from picasso.web.predicted import model_identity
 
@@ -219,14 +218,8 @@ def list_channels(body: ChannelsRequest) -> Channels:
     session, runner = need_session(), services().runner
     check_layer(body.layer)
     image = session.image(body.image)
-    targets = [] if body.target in (None, "") else [body.target]
-    wanted, references = runner.parsed(targets, session.images() if targets else [])
     asked = {"layer": body.layer, "order": body.order, "region": body.region, "only": body.only}
-    about = {
-        "path": image["path"],
-        "targets": wanted,
-        "references": {name: one["path"] for name, one in references.items()},
-    }
+    about = {"path": image["path"], **about_targets(session, [] if body.target in (None, "") else [body.target])}
     found = runner.ask({"kind": "channels", "start": body.start, "count": body.count, **asked, **about})
     names = session.channel_names(model_identity()).get(found["layer"], {})
     for one in found["channels"]:
@@ -265,15 +258,12 @@ def check_layer(name: str | None, channel: int = 0) -> None:
         name: the name of the layer; None for the default.
         channel: the index of the channel.
     """
-    report = services().runner.model_status().get("report") or {"layers": []}
-    channels = {one["name"]: one["shape"][2] for one in report["layers"] if name is not None or one["default"]}
-    if not channels:
-        return
-    wanted = next(iter(channels)) if name is None else name
-    if wanted not in channels:
-        near = difflib.get_close_matches(wanted, channels, n=3, cutoff=0.5) or list(channels)[:5]
-        raise BadRequest(f"layer must be one of {', '.join(channels)}, not {wanted}.", field="layer", suggestions=near)
-    if channel >= (count := channels[wanted]):
+    runner = services().runner
+    if name is not None:
+        runner.check_layer(name, "layer")
+    known = (runner.model_status().get("report") or {"layers": []})["layers"]
+    layer = next((one for one in known if (one["default"] if name is None else one["name"] == name)), None)
+    if layer and channel >= (count := layer["shape"][2]):
         raise BadRequest(
-            f"Layer {wanted} has {count} channels, from 0 to {count - 1}, and none {channel}.", field="channel"
+            f"Layer {layer['name']} has {count} channels, from 0 to {count - 1}, and none {channel}.", field="channel"
         )

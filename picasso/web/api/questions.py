@@ -262,16 +262,16 @@ def answered(
         raise BadRequest("There are no images. Upload some first.", field="images")
     if len(images) > MAX_IMAGES:
         raise BadRequest(f"A request can cover at most {MAX_IMAGES} images. List them in images.", field="images")
-    runner = services().runner
-    wanted, references = runner.parsed(targets, session.images() if targets else [])
-    about = {
-        "paths": [image["path"] for image in images],
-        "targets": wanted,
-        "references": {name: image["path"] for name, image in references.items()},
-    }
-    answers = runner.ask({**question, **about})["answers"]
+    about = {"paths": [image["path"] for image in images], **about_targets(session, targets)}
+    answers = services().runner.ask({**question, **about})["answers"]
     named = ({"uid": image["uid"], "name": image["name"]} for image in images)
     return {"answers": [{**name, **answer} for name, answer in zip(named, answers, strict=True)]}
+
+
+def about_targets(session: Session, targets: Sequence[int | str]) -> dict[str, Any]:
+    """Return the part of a question that is about targets: these, and the images of the session that they name."""
+    wanted, references = services().runner.parsed(targets, session.images() if targets else [])
+    return {"targets": wanted, "references": {name: image["path"] for name, image in references.items()}}
 
 
 def other_image(session: Session, uid: int | str | None) -> str | None:
