@@ -326,6 +326,22 @@ def inside(studio: Studio) -> None:
         studio.take(page, "inside")
 
 
+@state("photographs")
+def concepts(studio: Studio) -> None:
+    with studio.page(width=1300, height=1150) as page:
+        take_ten(page)
+        page.locator('.thumbs a[title*="chelsea"]').click()
+        page.locator(".thumbs .current", has_text="chelsea").wait_for()
+        page.get_by_role("link", name="What do its channels respond to?").click()
+        page.locator(".maps button").first.wait_for()
+        page.get_by_role("button", name="Find concepts in all").click()
+        page.locator(".concepts article").first.wait_for(timeout=120_000)
+        page.locator(".concepts").scroll_into_view_if_needed()
+        page.evaluate("document.querySelector('.concepts').scrollIntoView()")
+        page.wait_for_timeout(2000)
+        studio.take(page, "concepts")
+
+
 @state("compared")
 def compared(studio: Studio) -> None:
     with studio.page(height=1100) as page:

@@ -144,14 +144,14 @@ def image_from(source: Source, index: int, name: str | None = None, model: Model
     Args:
         source: a single source; see :func:`expand`.
         index: its index, which is used as a name if it has none.
-        name: the display name of a file, if the last part of its path is not unique.
+        name: its display name, such as that of a file whose name is not unique.
         model: the model, which opens the image if its class implements ``open_image``.
 
     Raises:
         BadRequest, UnsupportedImage, TooLarge: see :func:`picasso.imaging.decode.decode`.
         ModelCodeError: ``open_image`` of the model failed.
     """
-    called = f"image {index}"
+    called = name or f"image {index}"
     if isinstance(source, str | Path):
         called = name or Path(source).name
         try:

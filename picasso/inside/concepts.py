@@ -20,8 +20,8 @@ from picasso.inside.card import changes_of
 from picasso.inside.channel import EXEMPLARS
 from picasso.inside.concept_card import Concept, Concepts, Example
 from picasso.inside.exemplars import Exemplar
-from picasso.inside.factors import Sample, factorized, require_package
-from picasso.inside.looking import Progress, given, looked_at, require_finite, require_whole, silently
+from picasso.inside.factors import Sample, factorized_aside, require_package
+from picasso.inside.looking import Progress, class_of, given, looked_at, require_finite, require_whole, silently
 from picasso.inside.measuring import Measurement
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -46,6 +46,7 @@ def concepts(
     exemplars: int = EXEMPLARS,
     audit: Path | str | None = None,
     seed: int = 0,
+    names: Sequence[str] | None = None,
     progress: Progress = silently,
 ) -> Concepts:
     """Return what a layer represents in images, as a few directions of its channels, and what depends on each.
@@ -72,7 +73,8 @@ def concepts(
         audit: the ``audit.json`` of an audit of the model, with its folder ``evidence`` beside it, to say which concept
             each of its findings is about; see :func:`picasso.inside.audit_findings.shared_findings`.
         seed: the random seed of the sample of cells, of the factorization and of the measurement.
-        progress: called with the finished fraction.
+        names: the names of the images, one for each; by default those of the files.
+        progress: called often with the finished fraction; what it raises ends the search.
 
     Raises:
         BadRequest: there are no images, none of this class, a source is no image, or a number is not valid.
@@ -103,31 +105,40 @@ def concepts(
     require_whole("count", count, 1, MAX_COUNT)
     require_whole("exemplars", exemplars, 1)
     require_whole("seed", seed, 0)
-    wanted = class_of(model, target)
+    wanted = class_of(model.spec, [str(one) for one in model.class_names()], target)
     sources = given(images, model)
     findings = [] if audit is None else read_findings(Path(audit), [str(name) for name in model.class_names()])
-    names, unreadable = named(sources), list[str]()
+    if names is not None and len(names) != len(sources):
+        raise BadRequest(f"There must be one name for each of the {len(sources)} images, not {len(names)}.")
+    called, unreadable = named(sources) if names is None else list(names), list[str]()
     chosen, sample = list[int](), Sample(described.shape[-1], seed)
-    for indices, inputs, _ in batches(model, sources, unreadable, names):
+    for indices, inputs, _ in batches(model, sources, unreadable, called):
         chosen += sampled(model, described, wanted, indices, inputs, sample)
         progress(FIRST * (indices[-1] + 1) / len(sources))
     if not chosen:
+        which = "The image is not" if len(sources) == 1 else f"None of the {len(sources)} images is"
         raise BadRequest(
-            f"None of the {len(sources)} images is predicted as {target}, so there is nothing to look at. Give images "
+            f"{which} predicted as {model.class_names()[wanted or 0]}, so there is nothing to look at. Give images "
             "that are, or another class."
         )
-    factors = factorized(sample.cells, count, seed)
+    factors = factorized_aside(sample.cells, count, seed, lambda: progress(FIRST))
     measured = spread(chosen, MEASURED, seed)
-    measurement = Measurement(model, described, factors, wanted, measured, exemplars, seed)
-    for places, inputs, _ in batches(model, [sources[one] for one in chosen], [], [names[one] for one in chosen]):
+    done = 0
+
+    def report() -> None:
+        progress(1 - (1 - FIRST) * (1 - done / len(chosen)))
+
+    measurement = Measurement(model, described, factors, wanted, measured, exemplars, seed, report)
+    for places, inputs, _ in batches(model, [sources[one] for one in chosen], [], [called[one] for one in chosen]):
         measurement.look([chosen[one] for one in places], inputs)
-        progress(1 - (1 - FIRST) * (1 - (places[-1] + 1) / len(chosen)))
+        done = places[-1] + 1
+        report()
     order = (-measurement.importance).argsort(kind="stable")
     factors = replace(factors, parts=factors.parts[order])
     shared = shared_findings(model, described.name, factors, findings)
     found = (
         replace(
-            concept(model, measurement, int(which), sources, names),
+            concept(model, measurement, int(which), sources, called),
             number=place + 1,
             findings=tuple(shared.get(place, ())),
         )
@@ -145,22 +156,6 @@ def concepts(
         factors,
         tuple(unreadable),
     )
-
-
-def class_of(model: Model, target: str | int | None) -> int | None:
-    """Return the index of a class by name or index.
-
-    Raises:
-        BadRequest: there is no such class, or the model predicts none.
-    """
-    if target is None:
-        return None
-    if not isinstance(model.spec, Classification):
-        raise BadRequest("Only classifiers have concepts of a class; leave the class out.")
-    (wanted,) = model.spec.parse([target], [str(one) for one in model.class_names()])
-    if not isinstance(wanted, int):
-        raise BadRequest(f"{target} names two classes; name one.")
-    return wanted
 
 
 def sampled(

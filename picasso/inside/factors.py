@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.errors import ConfigurationError, ModelError
+from picasso.errors import ConfigurationError, ModelError, NotFound
 from picasso.models.arrays import Array
 
 # The maximum number of cells, and of their values, that are factorized.
 CELLS, VALUES = 20_000, 8_000_000
 # The maximum number of iterations of the factorization, and of the search for coefficients.
 ITERATIONS = 400
+# The time between two checkpoints during the factorization, in seconds.
+CHECK_SECONDS = 0.1
 
 
 def require_package() -> None:
     """Raise ConfigurationError if scikit-learn is missing."""
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError(
-            "Concepts need the package scikit-learn: pip install 'picasso-viz[concepts]'."
-        ) from error
+    if find_spec("sklearn") is None:
+        raise ConfigurationError("Concepts need the package scikit-learn: pip install 'picasso-viz[concepts]'.")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,23 @@ class Factors:
         They are found image by image, so that they don't depend on the other images of a batch.
         """
         return np.stack([self._of_image(one) for one in maps])
+
+    def save(self, file: Path) -> None:
+        """Write them to a file, for :meth:`read`."""
+        np.savez(file, parts=self.parts, channels=self.channels)
+
+    @classmethod
+    def read(cls, file: Path) -> Factors:
+        """Return the factors in a file of :meth:`save`.
+
+        Raises:
+            NotFound: it does not exist any more.
+        """
+        try:
+            with np.load(file) as stored:
+                return cls(stored["parts"], int(stored["channels"]))
+        except FileNotFoundError:
+            raise NotFound("The concepts were deleted.") from None
 
     def _of_image(self, maps: Array) -> Array:
         from sklearn.decomposition import non_negative_factorization
@@ -112,6 +131,21 @@ def split(cells: Array, *, signed: bool) -> Array:
     """Return the positive parts of values ``(m, c)``, and with ``signed`` the negative parts behind them."""
     parts = [np.maximum(cells, 0), np.maximum(-cells, 0)] if signed else [np.maximum(cells, 0)]
     return np.asarray(np.concatenate(parts, axis=1), np.float32)
+
+
+def factorized_aside(cells: Array, count: int, seed: int, checkpoint: Callable[[], None]) -> Factors:
+    """Return :func:`factorized` of cells, and call ``checkpoint`` again and again until it is done.
+
+    What it raises ends the waiting; the factorization itself can't be stopped and ends later.
+    """
+    pool = ThreadPoolExecutor(1, "picasso-factors")
+    try:
+        future = pool.submit(factorized, cells, count, seed)
+        while not wait([future], CHECK_SECONDS).done:
+            checkpoint()
+        return future.result()
+    finally:
+        pool.shutdown(wait=False)
 
 
 def factorized(cells: Array, count: int, seed: int) -> Factors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer
+from picasso.targets import Classification, OutputSpec
 
 # The largest whole number of an argument: the largest random seed of the factorization.
 MAX_WHOLE = 2**32 - 1
@@ -48,6 +49,27 @@ def given(images: Any, model: Model) -> list[Source]:
     if not sources:
         raise BadRequest("There are no images. Give some files, or a folder of images.")
     return sources
+
+
+def class_of(spec: OutputSpec, names: Sequence[str], target: str | int | None) -> int | None:
+    """Return the index of the class whose concepts are wanted, by name or index; None for all images.
+
+    Args:
+        spec: what the output of the model means.
+        names: the names of the classes.
+        target: the name or index of the class, or None.
+
+    Raises:
+        BadRequest: there is no such class, or the model predicts none.
+    """
+    if target is None:
+        return None
+    if not isinstance(spec, Classification):
+        raise BadRequest("Only classifiers have concepts of a class; leave the class out.", field="target")
+    (wanted,) = spec.parse([target], names)
+    if not isinstance(wanted, int):
+        raise BadRequest(f"{target} names two classes; name one.", field="target")
+    return wanted
 
 
 def change_of(layer: Layer, channel: int, scale: float | None, value: float | None) -> Edit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Measurement:
         measured: the positions of the images for which the importance is measured.
         exemplars: the number of exemplars of each concept.
         seed: the random seed.
+        checkpoint: called between the predictions for a batch, of which there may be hundreds.
 
     Attributes:
         images: the number of images.
@@ -55,8 +56,10 @@ class Measurement:
         measured: Collection[int],
         exemplars: int,
         seed: int,
+        checkpoint: Callable[[], None],
     ) -> None:
         self._model, self.layer, self.factors = model, layer, factors
+        self._checkpoint = checkpoint
         self._target, self._measured = target, set(measured)
         self._classifies = isinstance(model.spec, Classification)
         count = len(factors.parts)
@@ -131,7 +134,9 @@ class Measurement:
         """Return the answers to a batch in whose feature maps the concepts are multiplied, once by each of factors."""
         directions = self.factors.directions
         changed = (np.asarray(maps - strengths * (1 - one) @ directions, np.float32) for one in factors)
-        return self._model.predict_from(inputs, changed, self.layer.name)
+        for edited in self._model.predict_from(inputs, changed, self.layer.name):
+            self._checkpoint()
+            yield edited
 
     def _shift(self, plain: Edited, edited: Edited) -> float:
         """Return the change of the score, summed over the images."""

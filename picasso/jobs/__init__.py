@@ -1,10 +1,11 @@
-"""Runs, audits and predictions, stored as folders, the job queue, and the worker process."""
+"""Runs, audits, predictions and searches for concepts, stored as folders, the job queue, and the worker process."""
 
 __all__ = [
     "audit_documents",
     "audit_job",
     "base",
     "batch",
+    "concept_search",
     "engine",
     "engines",
     "folder_worker",

@@ -42,6 +42,7 @@ MAX_REFUSED = 50
 class Audit(Job):
     """The folder of one audit; its state is read from the files."""
 
+    kind = "audit"
     document, gone = "audit.json", "There is no such audit in this session. It may have been deleted or have expired."
 
     def __init__(self, folder: Path) -> None:

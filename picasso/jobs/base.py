@@ -1,4 +1,4 @@
-"""The base class of runs, audits and predictions: a folder with marks for cancellation and failure."""
+"""The base class of all jobs: a folder with marks for cancellation and failure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Job:
     document: str
     #: The message if it does not exist.
     gone: str
+    #: What the log and the numbers for Prometheus call it.
+    kind: str
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,9 +1,8 @@
 """The interface of engines, which pass work to a worker, and Picasso's own engine.
 
-An engine submits shards, audits and predictions, asks questions, and closes. Progress, cancellation and results are
-files in the folder of the job and the same for every engine. An engine that distributes work to several machines must
-call :func:`picasso.jobs.worker.run_shard`, :func:`picasso.jobs.worker.run_audit` and
-:func:`picasso.jobs.worker.run_predictions` there.
+An engine submits shards, audits, predictions and searches for concepts, asks questions, and closes. Progress,
+cancellation and results are files in the folder of the job and the same for every engine. An engine that distributes
+work to several machines must call :func:`picasso.jobs.worker.run_task` there.
 """
 
 from __future__ import annotations
@@ -71,6 +70,9 @@ class Engine(Protocol):
     def predict(self, folder: Path) -> Future[None]:
         """Compute a part of predictions."""
 
+    def search_concepts(self, folder: Path) -> Future[None]:
+        """Search for concepts."""
+
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Answer a question of :mod:`picasso.explanation.questions` as soon as possible, before any queued shard."""
 
@@ -102,6 +104,10 @@ class QueueingEngine:
     def predict(self, folder: Path) -> Future[None]:
         """Queue a part of predictions, behind what its session has queued already."""
         return self.add(Task(folder, "predictions"), 0)
+
+    def search_concepts(self, folder: Path) -> Future[None]:
+        """Queue a search for concepts."""
+        return self.add(Task(folder, "concepts"), 0)
 
     def add(self, task: Task, priority: int) -> Future[None]:
         """Queue a task."""

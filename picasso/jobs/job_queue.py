@@ -1,4 +1,4 @@
-"""The job queue: runs, audits and predictions wait here, go to the engine shard by shard, and can be cancelled."""
+"""The job queue: runs, audits, predictions and searches for concepts wait here, and go to the engine in parts."""
 
 from __future__ import annotations
 
@@ -29,20 +29,25 @@ from picasso.errors import (
 from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
 from picasso.fileio import room_on_disk
+from picasso.inside.factors import require_package
+from picasso.inside.looking import class_of
 from picasso.jobs.audit_documents import AuditRequest
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
+from picasso.jobs.concept_search import ConceptSearch
+from picasso.jobs.concept_search import Order as ConceptOrder
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.prediction_job import Order, Predictions, Progress
 from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
+from picasso.jobs.tasks import JOBS, AnyJob
 from picasso.jobs.worker_process import WorkerProcess
 from picasso.targets import Classification, OutputSpec, Wanted, spec_from
 from picasso.visualizations.settings import Choice, Control
 
 log = logging.getLogger(__name__)
 
-J = TypeVar("J", Run, Audit, Predictions)
+J = TypeVar("J", Run, Audit, Predictions, ConceptSearch)
 
 
 @dataclass
@@ -375,6 +380,53 @@ class JobQueue:
         if not queued:
             self._predict_part(job)
 
+    def start_search(
+        self,
+        parent: Path,
+        images: Sequence[StoredImage],
+        *,
+        layer: str,
+        target: int | str | None,
+        count: int,
+        audit: str,
+        model: str,
+    ) -> ConceptSearch:
+        """Queue a search for concepts in the folder ``parent``.
+
+        Args:
+            parent: the folder in which to create the folder of the search.
+            images: the images to look at.
+            layer: the name of the layer, or "" for the default.
+            target: the name or index of the class whose concepts are wanted, or None.
+            count: the number of concepts.
+            audit: the ``audit.json`` of an audit of the model, or "".
+            model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
+
+        Raises:
+            BadRequest: there are no images, no such layer or class, or the model has no feature maps.
+            ConfigurationError: the package scikit-learn is missing.
+            NotReady: the model is not loaded.
+            Busy: the queue is full.
+            StorageFull: the disk is full.
+        """
+        require_package()
+        spec, layers = self.spec(), self.layers()
+        if not layers:
+            raise BadRequest("Concepts need feature maps, which this model does not provide.")
+        self.check_layer(layer or layers[0], "layer")
+        wanted = class_of(spec, self.class_names(), target)
+        if not images:
+            raise BadRequest("There are no images to look at. Upload images or add samples.", field="images")
+        order = ConceptOrder(self._configured, images, layer or layers[0], wanted, count, audit, model, time.time())
+        self._withdraw()
+        with self._lock, room_on_disk():
+            self._check_capacity(parent.parent)
+            search = ConceptSearch.create(parent, order)
+            self._active[search.id] = Active(search, 1)
+        self._ask_for_turns()
+        self._promise(search, self._engine.search_concepts(search.folder), self._settle)
+        return search
+
     def _predict_part(self, job: Predictions) -> None:
         """Submit a part of predictions to the engine; when it is done, the next."""
         before = job.progress()
@@ -497,7 +549,7 @@ class JobQueue:
         wanted = spec.parse(targets, self.class_names())
         return wanted, images_by_name(spec.other_images(wanted), among)
 
-    def position(self, run: Run | Audit | Predictions) -> int:
+    def position(self, run: AnyJob) -> int:
         """Return the approximate number of jobs ahead of this one; 0 if it is running or done.
 
         Sessions share the workers by time, so if all jobs take as long, the first jobs of all other sessions come
@@ -555,12 +607,12 @@ class JobQueue:
         return WorkerProcess.count
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of queued and running jobs by kind: run, audit and predictions."""
+        """Return the numbers of queued and running jobs by :attr:`picasso.jobs.base.Job.kind`."""
         with self._lock:
-            found = Counter(kind_of(one.job) for one in self._active.values())
-        return {kind_of(kind): found[kind_of(kind)] for kind in (Run, Audit, Predictions)}
+            found = Counter(one.job.kind for one in self._active.values())
+        return {cls.kind: found[cls.kind] for cls in JOBS.values()}
 
-    def _leave(self, job: Run | Audit | Predictions, *, cancelled: bool) -> None:
+    def _leave(self, job: AnyJob, *, cancelled: bool) -> None:
         """Let a job leave the queue; fail it before, unless it has an outcome or was cancelled there."""
         outcome = "failed"
         try:
@@ -585,8 +637,8 @@ class JobQueue:
         """Close the engine."""
         self._engine.close()
 
-    def _settle(self, run: Run, future: Future[None]) -> None:
-        """Count a shard as done; failures of the engine become failures of the run."""
+    def _settle(self, run: Run | ConceptSearch, future: Future[None]) -> None:
+        """Count a shard or a search as done; failures of the engine become failures of the job."""
         self._fail(run, None if future.cancelled() else future.exception())
         with self._lock:
             active = self._active.get(run.id, Active(run, 1))
@@ -625,11 +677,11 @@ class JobQueue:
         elif active.left <= 0:
             self._hand_over(audit)
 
-    def _fail(self, job: Run | Audit | Predictions, error: BaseException | None) -> None:
+    def _fail(self, job: AnyJob, error: BaseException | None) -> None:
         """Fail a job with an error of the engine, unless it has ended or was stopped."""
         try:
             if error is not None and not job.is_stopped() and outcome_of(job) != "finished":
-                log.error("%s %s: %s", kind_of(job), job.id, error)
+                log.error("%s %s: %s", job.kind, job.id, error)
                 job.fail(failure(error))
         except Exception:
             log.exception("the error of %s can't be stored", job.id)
@@ -656,12 +708,7 @@ class JobQueue:
         self._report(active, outcome_of(job))
 
 
-def kind_of(job: Job | type[Job]) -> str:
-    """Return the kind of a job: run, audit or predictions."""
-    return (job if isinstance(job, type) else type(job)).__name__.lower()
-
-
-def outcome_of(job: Run | Audit | Predictions) -> str:
+def outcome_of(job: AnyJob) -> str:
     """Return how a job has ended: finished, failed, cancelled or deleted; or its state if it has not."""
     try:
         state = job.state()
@@ -687,7 +734,7 @@ def failure(error: BaseException) -> PicassoError:
     return error if isinstance(error, PicassoError) else PicassoError(reason(error))
 
 
-def end(job: Run | Audit | Predictions) -> None:
+def end(job: AnyJob) -> None:
     """Fail a job that the engine has finished without an outcome, such as if a plugin raises Cancelled itself."""
     if job.at_work():
         log.error("%s ended without a result", job.id)

@@ -103,6 +103,7 @@ def identity(card: Mapping[str, Any]) -> str:
 class Predictions(Job):
     """The folder of the predictions of one session; the state is read from the files."""
 
+    kind = "predictions"
     document, gone = "predictions.json", "There are no predictions in this session. Start them first."
 
     def __init__(self, folder: Path) -> None:

@@ -142,6 +142,7 @@ class State(TypedDict):
 class Run(Job):
     """The folder of one run; its state is always read from its files."""
 
+    kind = "run"
     document, gone = "run.json", "There is no such run in this session. It may have been deleted or have expired."
 
     @classmethod

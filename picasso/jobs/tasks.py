@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Literal
 
 from picasso.errors import WorkerDied
 from picasso.jobs.audit_job import Audit
+from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run
 from picasso.jobs.shares import Shares
@@ -21,7 +23,16 @@ GRACE_SECONDS = 30.0
 # The priority of a task that is given back: it was its turn.
 GIVEN_BACK = 1
 
-TaskKind = Literal["run", "audit", "pair", "predictions"]
+TaskKind = Literal["run", "audit", "pair", "predictions", "concepts"]
+AnyJob = Run | Audit | Predictions | ConceptSearch
+JOBS: Mapping[TaskKind, type[AnyJob]] = {
+    "run": Run,
+    "audit": Audit,
+    "pair": Audit,
+    "predictions": Predictions,
+    "concepts": ConceptSearch,
+}
+NOUNS: Mapping[TaskKind, str] = {"pair": "audit", "concepts": "search for concepts"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,8 @@ class Task:
 
     Attributes:
         folder: the folder of the job.
-        kind: a shard of a run, a whole audit, a pair of classes of an audit, or a part of the predictions of a session.
+        kind: a shard of a run, a whole audit, a pair of classes of an audit, a part of the predictions of a session, or
+            a search for concepts.
         shard: the number of the shard or of the pair.
     """
 
@@ -46,13 +58,12 @@ class Task:
     @property
     def noun(self) -> str:
         """What messages call the job."""
-        return "audit" if self.kind == "pair" else self.kind
+        return NOUNS.get(self.kind, self.kind)
 
     @property
-    def job(self) -> Run | Audit | Predictions:
+    def job(self) -> AnyJob:
         """The job that it belongs to."""
-        kinds: dict[str, type[Run | Audit | Predictions]] = {"run": Run, "predictions": Predictions}
-        return kinds.get(self.kind, Audit)(self.folder)
+        return JOBS[self.kind](self.folder)
 
     def computed(self) -> float:
         """Return the computing time of the job in seconds without this task."""

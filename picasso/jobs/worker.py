@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,9 +34,11 @@ from picasso.explanation.inputs import NamedImage, Other, image_from, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.inside import questions as inside_questions
+from picasso.inside.concepts import concepts
 from picasso.jobs import predictor, repeatable, reuse
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
+from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.jobs.tasks import TaskKind
@@ -47,6 +50,8 @@ log = logging.getLogger(__name__)
 
 # The time until the first preview of an image, and between previews.
 PREVIEW_SECONDS = 1.0
+# The time between two reports of the progress of a search for concepts.
+REPORT_SECONDS = 0.5
 # The number of models to compare with that stay in memory, those used last; a folder may have many checkpoints.
 MODELS_IN_MEMORY = 4
 
@@ -121,6 +126,8 @@ def run_task(kind: TaskKind, folder: str, shard: int, checkpoint: Callable[[], N
         run_audit(folder, checkpoint, shard)
     elif kind == "predictions":
         run_predictions(folder, checkpoint)
+    elif kind == "concepts":
+        run_concepts(folder, checkpoint)
     else:
         run_shard(folder, shard, checkpoint)
 
@@ -181,6 +188,44 @@ def run_predictions(folder: str, checkpoint: Callable[[], None] = lambda: None) 
     with report_errors(job, "prediction of the images"), job.unless_deleted(Cancelled()):
         load = functools.partial(model_of, json.dumps(job.order().configuration, sort_keys=True))
         predictor.predict_part(job, load, checkpoint)
+
+
+def run_concepts(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:
+    """Search for concepts; errors are written to the folder of the search.
+
+    Args:
+        folder: the folder of the search.
+        checkpoint: called between two chunks of work.
+    """
+    search = ConceptSearch(Path(folder))
+    if search.is_stopped() or search.is_done():
+        return
+    with report_errors(search, "search for concepts"), search.unless_deleted(Cancelled()):
+        order = search.order()
+        model = model_of(json.dumps(order.configuration, sort_keys=True))
+        started, reported = time.perf_counter(), -math.inf
+
+        def report(fraction: float) -> None:
+            nonlocal reported
+            if search.is_stopped():
+                raise Cancelled
+            if (seconds := time.perf_counter() - started) - reported > REPORT_SECONDS:
+                search.report(fraction, seconds)
+                reported = seconds
+            checkpoint()
+
+        report(0.0)
+        found = concepts(
+            model,
+            order.layer,
+            [Path(image["path"]) for image in order.images],
+            target=order.target,
+            count=order.count,
+            audit=order.audit or None,
+            names=[image["name"] for image in order.images],
+            progress=report,
+        )
+        search.finish(found)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import { best, card, crops, make, short, summary, titled } from "./channel_card.js";
 import { ask as get, counted, inTurn, modelLoaded, pause, refresh, root, send } from "./common.js";
+import { searchConcepts } from "./concepts.js";
 import { stage } from "./mask_editor.js";
 import { TOLD } from "./told.js";
 
@@ -101,9 +102,16 @@ const load = async (more = false) => {
 // The channel of the address may not be among the first.
 const fromAddress = async () => {
   const wanted = page.dataset.channel;
-  if (!/^\d{1,6}$/.test(wanted ?? "")) return;
-  const { channels } = await patiently(page.dataset.inside, question({ only: [Number(wanted)] }));
+  if (/^\d{1,6}$/.test(wanted ?? "")) await show(Number(wanted));
+};
+
+const show = async (index) => {
+  const { channels } = await patiently(page.dataset.inside, question({ only: [index] }));
   choose(channels[0]);
+};
+
+const complain = (error) => {
+  find("sheet-text").textContent = error.message;
 };
 
 const image = stage(page.querySelector("canvas"), {
@@ -123,6 +131,23 @@ const image = stage(page.querySelector("canvas"), {
 
 // ---- the chosen channel -----------------------------------------------------------------------------------
 
+const press = () => {
+  for (const button of page.querySelectorAll("[data-of]"))
+    button.setAttribute(
+      "aria-pressed",
+      String(/** @type {HTMLElement} */ (button).dataset.of === String(chosen.channel)),
+    );
+  for (const field of page.querySelectorAll("[data-of-channel]"))
+    /** @type {HTMLElement} */ (field).hidden = chosen.channel === undefined;
+  find("chosen").hidden = false;
+  find("card").hidden = chosen.channel === undefined;
+  find("verdict").textContent = "";
+  find("verdict").classList.remove("flipped");
+  edit.elements.scale.value = 0;
+  edit.querySelector("output").value = "0";
+  page.querySelector(".stage").scrollIntoView({ block: "nearest" });
+};
+
 const choose = (one) => {
   chosen = one;
   cancel();
@@ -130,9 +155,6 @@ const choose = (one) => {
   address.searchParams.set("layer", layer);
   address.searchParams.set("channel", one.channel);
   history.replaceState(null, "", address);
-  for (const button of page.querySelectorAll("[data-of]"))
-    button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.of === String(one.channel)));
-  for (const name of ["chosen", "card"]) find(name).hidden = false;
   find("channel-title").textContent = `${titled(one)} of ${layer}`;
   find("legend").textContent = `The colours range from ${short(one.low)} to ${short(one.high)}.`;
   if (find("preferred")) find("preferred").href = `${find("preferred").dataset.address}&Channels=${one.channel}`;
@@ -143,7 +165,18 @@ const choose = (one) => {
   for (const name of ["found", "strongest", "relevant"]) find(name).replaceChildren();
   for (const name of ["strongest-title", "relevant-title", "save"]) find(name).hidden = true;
   image.show(known.grey, one.map);
-  page.querySelector(".stage").scrollIntoView({ block: "nearest" });
+  press();
+  ask();
+};
+
+// A concept: the number, and the address to ask about it.
+const chooseConcept = (one) => {
+  chosen = one;
+  cancel();
+  edit.elements.mean.checked = false;
+  find("channel-title").textContent = `Concept ${one.concept} of ${layer}`;
+  find("legend").textContent = "";
+  press();
   ask();
 };
 
@@ -153,8 +186,9 @@ const change = () =>
   edit.elements.mean.checked && mean !== null ? { value: mean } : { scale: Number(edit.elements.scale.value) };
 const told = () => {
   const { scale, value } = /** @type {any} */ (change());
-  if (value !== undefined) return `With channel ${chosen.channel} set to ${short(value)}`;
-  return scale ? `With channel ${chosen.channel} multiplied by ${scale}` : `Without channel ${chosen.channel}`;
+  const what = chosen.channel === undefined ? `concept ${chosen.concept}` : `channel ${chosen.channel}`;
+  if (value !== undefined) return `With ${what} set to ${short(value)}`;
+  return scale ? `With ${what} multiplied by ${scale}` : `Without ${what}`;
 };
 
 const row = ({ name, unit, before, after }) => {
@@ -178,9 +212,17 @@ const row = ({ name, unit, before, after }) => {
 const ask = inTurn(async () => {
   const [asked, words] = [chosen, told()];
   try {
-    const body = { layer, channel: asked.channel, images: [Number(uid)], ...change() };
-    const { answers } = await patiently(page.dataset.channelUrl, body);
+    const about = { images: [Number(uid)], ...change() };
+    const { answers } =
+      asked.channel === undefined
+        ? await patiently(asked.address, { ...about, concept: asked.concept, maps: !asked.shown })
+        : await patiently(page.dataset.channelUrl, { ...about, layer, channel: asked.channel });
     if (asked !== chosen) return;
+    if (answers[0].map) {
+      asked.shown = true;
+      await image.show(known.grey, answers[0].map);
+      find("legend").textContent = `The colours range from 0 to ${short(answers[0].largest)}.`;
+    }
     find("verdict").textContent = `${words}: ${lowered(verdict(answers[0], true))}`;
     find("verdict").classList.toggle("flipped", answers[0].flipped);
     page.querySelector("tbody[data-classes]").replaceChildren(...answers[0].classes.map(row));
@@ -232,7 +274,7 @@ let searching = 0;
 const cancel = () => {
   searching += 1;
   find("cancel").hidden = true;
-  page.querySelector("progress").hidden = true;
+  find("search-progress").hidden = true;
   find("search").disabled = false;
 };
 
@@ -242,7 +284,7 @@ const parts = (list) =>
 const search = async () => {
   cancel();
   const mine = searching;
-  const bar = page.querySelector("progress");
+  const bar = find("search-progress");
   find("search").disabled = true;
   find("cancel").hidden = false;
   bar.hidden = false;
@@ -322,12 +364,12 @@ sheet.addEventListener("change", () => {
 });
 sheet.addEventListener("submit", (event) => event.preventDefault());
 
+searchConcepts(page, { layer, show: chooseConcept, channel: (index) => show(index).catch(complain) });
+
 page.querySelector(".layers [aria-current]")?.scrollIntoView({ block: "nearest" });
 modelLoaded().then(async () => {
   // The layers are not known before; the address may name one.
   if (!page.querySelector(".layers a")) return location.reload();
   await load();
-  await fromAddress().catch((error) => {
-    find("sheet-text").textContent = error.message;
-  });
+  await fromAddress().catch(complain);
 });

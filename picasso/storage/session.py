@@ -1,4 +1,4 @@
-"""The session of one visitor: its ordered images, its runs, audits and predictions, all as files in one folder."""
+"""The session of one visitor: its ordered images and its jobs, all as files in one folder."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
+from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run, StoredImage
 from picasso.storage.quota import Quotas
@@ -36,6 +37,8 @@ MAX_NAME = 80
 CHANNEL_NAMES, MAX_CHANNEL_NAMES = "channel_names.json", 1_000
 # Audits without images are small, but their number must be limited.
 MAX_AUDITS = 20
+# The searches for concepts that are kept; older ones are deleted when another is started.
+MAX_SEARCHES = 10
 
 
 # The number of descriptions of images in memory, for all sessions: about 20 MB.
@@ -61,6 +64,7 @@ class Session:
         self._trash, self._decoders = trash, decoders
         self.id = folder.name
         self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
+        self.searches_folder = folder / "concepts"
         self._predictions = folder / "predictions"
         self._quotas = quotas
         self._folder, self._settings, self._lock = folder, settings, lock
@@ -296,11 +300,32 @@ class Session:
                 named[str(channel)] = text
             fileio.write_json(self._folder / CHANNEL_NAMES, stored)
 
+    # ---- concepts ---------------------------------------------------------------------------------------
+
+    def search(self, search_id: str) -> ConceptSearch:
+        """Return one of the session's searches for concepts, or raise NotFound."""
+        return self._job(ConceptSearch, self.searches_folder, search_id)
+
+    def searches(self) -> list[ConceptSearch]:
+        """Return the searches for concepts, the newest first."""
+        return self._jobs(ConceptSearch, self.searches_folder)
+
+    def remove_search(self, search: ConceptSearch) -> None:
+        """Cancel a search for concepts and delete its files."""
+        search.cancel()
+        fileio.remove(search.folder, self._trash)
+
+    def keep_latest_searches(self) -> None:
+        """Delete the oldest searches for concepts, if there are too many and they have ended."""
+        ended = [one for one in self.searches()[MAX_SEARCHES:] if not one.at_work()]
+        for search in ended:
+            self.remove_search(search)
+
     # ---- all jobs -----------------------------------------------------------------------------------------
 
     def jobs(self) -> list[Job]:
-        """Return the runs, the audits and the predictions."""
-        return [*self.runs(), *self.audits(), *self._jobs(Predictions, self._predictions)]
+        """Return the runs, the audits, the searches for concepts and the predictions."""
+        return [*self.runs(), *self.audits(), *self.searches(), *self._jobs(Predictions, self._predictions)]
 
     def predictions(self) -> Predictions | None:
         """Return the predictions for all images, or None if they were never started."""

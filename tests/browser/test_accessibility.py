@@ -92,6 +92,9 @@ def test_axe_finds_no_violation(
         visitor.goto(full(visitor, place))
         if place in (WHAT_IF, INSIDE):
             expect(visitor.locator("[data-classes] tr")).not_to_have_count(0)
+        if place == INSIDE:
+            visitor.locator("[data-concepts-start]").click()
+            expect(visitor.locator(".concepts article")).not_to_have_count(0, timeout=60_000)
         wrong[place] = violations(visitor, rules)
     # The browser itself complains about the page that is not there.
     assert ["404" in fault for fault in faults] == [True]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import BROWSER, at, full, take_ten
 from tests.jobs.test_engine import until
@@ -205,3 +206,51 @@ def test_layers_are_chosen_from_the_list(inside: Page) -> None:
     expect(inside.get_by_role("heading", name=f"Channels of {name}")).to_be_visible()
     expect(inside.locator(".maps button").first).to_be_visible()
     assert sheet(inside, layer=name)["layer"] == name
+
+
+def all_drawn(within: Locator) -> bool:
+    """Tell whether all images in an element are there."""
+    return all(one.evaluate("(image) => image.naturalWidth > 0") for one in within.locator("img").all())
+
+
+def test_concepts_are_searched_for_and_looked_at(inside: Page, faults: list[str]) -> None:
+    inside.get_by_label("Number of concepts").fill("3")
+    inside.get_by_role("button", name="Find concepts in all 10 images").click()
+    concepts = inside.locator(".concepts article")
+    expect(concepts).to_have_count(3, timeout=60_000)
+    expect(inside.locator("[data-concepts-text]")).to_contain_text("3 concepts of layer")
+    (found,) = inside.request.get(full(inside, "/api/concepts")).json()["searches"]
+    for shown, one in zip(concepts.all(), found["found"]["concepts"], strict=True):
+        expect(shown).to_contain_text(f"Importance {one['importance']:.2f}")
+        expect(shown.locator("img")).to_have_count(2 * len(one["exemplars"]))
+        shown.scroll_into_view_if_needed()
+        until(partial(all_drawn, shown))
+    # Its map is on the image, and the table is about it.
+    concepts.nth(1).get_by_role("button", name="Look at it in this image").click()
+    expect(inside.locator("[data-channel-title]")).to_have_text(f"Concept 2 of {found['layer']}")
+    expect(inside.locator("[data-legend]")).to_contain_text("The colours range from 0 to")
+    change = full(inside, f"{found['url']}/change")
+    (answer,) = inside.request.post(change, data={"concept": 2, "images": [4]}).json()["answers"]
+    first = inside.locator("tbody[data-classes] tr").first
+    expect(first).to_contain_text(f"{answer['classes'][0]['after']:.4f}")
+    expect(inside.get_by_label("Name")).to_be_hidden()
+    inside.locator("#scale").fill("1")
+    expect(inside.locator("[data-verdict]")).to_contain_text("With concept 2 multiplied by 1: the prediction stays")
+    # A channel of it, and back.
+    concepts.first.locator("p.note button").first.click()
+    channel = found["found"]["concepts"][0]["channels"][0]["channel"]
+    expect(inside.locator("[data-channel-title]")).to_contain_text(f"Channel {channel}")
+    expect(inside.get_by_label("Name")).to_be_visible()
+    # What was found is there again.
+    inside.reload()
+    expect(concepts).to_have_count(3, timeout=60_000)
+    assert not faults
+
+
+def test_a_search_for_concepts_says_what_is_wrong(inside: Page, faults: list[str]) -> None:
+    inside.get_by_label("Only images predicted as").fill("unicorn")
+    inside.get_by_role("button", name="Find concepts in all 10 images").click()
+    expect(inside.locator("[data-concepts-text]")).to_contain_text("unicorn")
+    expect(inside.get_by_role("button", name="Find concepts in all 10 images")).to_be_enabled()
+    assert ["400" in fault for fault in faults] == [True]
+    faults.clear()

@@ -208,6 +208,16 @@ def test_predictions_are_computed(case: Case, folder: Path) -> None:
     assert job.progress().done == 5
 
 
+def test_concepts_are_searched_for(case: Case, folder: Path) -> None:
+    images = make_run(folder, count=5).spec().images
+    asked: dict[str, Any] = {"layer": "", "target": None, "count": 2, "audit": "", "model": "linear"}
+    search = case.queue.start_search(folder.parent / "concepts", images, **asked)
+    until(lambda: not search.at_work())
+    assert search.state() == "finished", search.error()
+    assert search.found()
+    until(lambda: not case.queue._active)
+
+
 def test_a_run_shows_its_progress_and_stops_when_it_is_cancelled(case: Case, folder: Path) -> None:
     run = make_run(folder, "Slow", 1, Steps=2_000)
     future = case.engine.submit(run.folder, 0)

@@ -3,6 +3,7 @@
 __all__ = [
     "application",
     "audits",
+    "concepts",
     "documents",
     "gallery",
     "images",

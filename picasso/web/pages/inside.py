@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
-from picasso.errors import NotFound
+from picasso.errors import ConfigurationError, NotFound
+from picasso.inside.concepts import COUNT, MAX_COUNT
 from picasso.inside.contact_sheet import ORDERS
+from picasso.inside.factors import require_package
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.concept_search import ConceptSearch
 from picasso.models.info import Capability
 from picasso.targets.class_names import choices
 from picasso.web.context import need_session, services
@@ -74,4 +79,39 @@ def show(uid: str) -> str:
         choices=choices(list(class_names().values())),
         maximizes=not services().runner.unusable(services().registry.get("ActivationMaximization")),
         reason=no_channels() or status.get("error", ""),
+        count=len(session.images()),
+        concepts=COUNT,
+        max_concepts=MAX_COUNT,
+        no_concepts=no_concepts(),
+        audits={audit.id: found for audit in session.audits() if (found := finding_of(audit))},
     )
+
+
+def no_concepts() -> str:
+    """Return why this server can't search for concepts, or "" if it can."""
+    try:
+        require_package()
+    except ConfigurationError as error:
+        return error.message
+    return ""
+
+
+def finding_of(audit: Audit) -> str:
+    """Return the verdict of a finished audit that has findings which a concept may be about, or ""."""
+    found = audit.findings()
+    told = any(one["tier"] != "informative" for one in found["findings"])
+    return str(found["verdict"] or "") if told and audit.state() == "finished" else ""
+
+
+@blueprint.post("/concepts/<search_id>/cancel")
+def cancel_search(search_id: str) -> Response:
+    """Stop a search for concepts."""
+    search = need_session().search(search_id)
+    search.cancel()
+    return redirect(page_of(search), 303)
+
+
+def page_of(search: ConceptSearch) -> str:
+    """Return the address of the page on which a search for concepts was started."""
+    order = search.order()
+    return url_for("inside.show", uid=order.images[0]["uid"], layer=order.layer, _anchor="concepts")

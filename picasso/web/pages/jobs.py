@@ -11,8 +11,10 @@ from flask import Blueprint, render_template, url_for
 from picasso.errors import NotFound
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
+from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.run import Run
 from picasso.web.context import find_session, services
+from picasso.web.pages.inside import page_of
 
 blueprint = Blueprint("jobs", __name__)
 
@@ -52,15 +54,24 @@ class JobStatus:
             # Reading the images is the first, short part.
             fraction = fraction if progress.state == "running" else 0.0
             return cls(job.id, "Audit", page, cancel, fraction, job.state() == "waiting")
+        if isinstance(job, ConceptSearch):
+            name = f"Concepts, {counted(len(job.order().images))}"
+            cancel = url_for("inside.cancel_search", search_id=job.id)
+            return cls(job.id, name, page_of(job), cancel, job.progress()[0], job.state() == "waiting")
         if not isinstance(job, Run):
             return None
         state, spec = job.state(), job.spec()
         if spec.workspace:
             # The workspace itself shows the progress of its maps.
             return None
-        name = f"{spec.visualization}, {len(spec.images)} image{'s' if len(spec.images) != 1 else ''}"
+        name = f"{spec.visualization}, {counted(len(spec.images))}"
         page, cancel = url_for("pages.show_runs", ids=job.id), url_for("pages.cancel_run", run_id=job.id)
         return cls(job.id, name, page, cancel, state["fraction"], state["state"] == "waiting")
+
+
+def counted(images: int) -> str:
+    """Return a number of images in words."""
+    return f"{images} image{'s' if images != 1 else ''}"
 
 
 def at_work() -> list[JobStatus]:
