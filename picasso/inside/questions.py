@@ -22,11 +22,12 @@ from picasso.inside.effects import score_changes
 from picasso.inside.exemplars import Exemplar, Largest
 from picasso.inside.factors import Factors
 from picasso.inside.looking import change_of, looked_at, require_finite
+from picasso.inside.passes import Passed, edited
 from picasso.models import Edit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.models.edits import Edited
 from picasso.models.info import Layer
-from picasso.targets import Classification
 from picasso.targets.changes import Answer
 from picasso.visualizations.base import Input
 from picasso.visualizations.panel import Panel
@@ -113,10 +114,10 @@ def channel(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
     """
     layer = looked_at(model, question["layer"])
     edit = change_of(layer, question["channel"], question["scale"], question["value"])
-    images = [prepared(model, path) for path in question["paths"]]
-    answers: list[dict[str, Any]] = []
-    for start in range(0, len(images), model.batch_size):
-        answers += looked(model, layer, edit, images[start : start + model.batch_size], question)
+    paths, answers = question["paths"], list[dict[str, Any]]()
+    for start in range(0, len(paths), model.batch_size):
+        for passed, after in edited(model, layer, edit, paths[start : start + model.batch_size]):
+            answers.append(looked(model, layer, edit, passed, after, question))
     return {"answers": answers}
 
 
@@ -180,33 +181,22 @@ def answer(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def looked(
-    model: Model, layer: Layer, edit: Edit, images: list[Input], question: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Return the answers of :func:`channel` for one batch of images."""
-    (index,) = edit.channels
-    classifies = isinstance(model.spec, Classification)
-    passed = model.layer_pass(np.stack([one.array for one in images]), layer.name, differentiate=classifies)
-    maps, (edited,) = passed.maps[..., index], passed.edits([edit])
-    require_finite(maps, f"Channel {index} of layer {layer.name}")
-    require_finite(edited.scores, "The score after the change of the channel")
-    shifts = score_changes(model, passed.outputs, passed.scores, edited)
-    relevances: list[Array | None] = [None] * len(images)
-    if classifies:
-        gradients = passed.gradients(passed.outputs.argmax(axis=1))[..., index]
-        require_finite(gradients, f"The gradient of channel {index} of layer {layer.name}")
-        relevances = list(maps * gradients)
-    return [
-        {
-            **moved(model, image, Answer(now, best), question),
-            "mean": float(values.mean(dtype=np.float64)),
-            "shift": float(shift),
-            "activation": exemplar(layer, image, values, crop=question["crops"]),
-            "relevance": None if relevance is None else exemplar(layer, image, relevance, crop=question["crops"]),
-        }
-        for image, now, best, values, shift, relevance in zip(
-            images, edited.outputs, model.decode(edited.outputs), maps, shifts, relevances, strict=True
-        )
-    ]
+    model: Model, layer: Layer, edit: Edit, passed: Passed, after: Edited, question: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the answer of :func:`channel` for one image."""
+    (index,), image = edit.channels, passed.image
+    require_finite(after.scores, "The score after the change of the channel")
+    (shift,) = score_changes(model, passed.outputs[None], passed.scores[None], after)
+    values = passed.maps[..., index]
+    relevance = None if passed.gradients is None else values * passed.gradients[..., index]
+    (best,) = model.decode(after.outputs)
+    return {
+        **moved(model, image, Answer(after.outputs[0], best), question),
+        "mean": float(values.mean(dtype=np.float64)),
+        "shift": float(shift),
+        "activation": exemplar(layer, image, values, crop=question["crops"]),
+        "relevance": None if relevance is None else exemplar(layer, image, relevance, crop=question["crops"]),
+    }
 
 
 def exemplar(layer: Layer, image: Input, values: Array, *, crop: bool) -> dict[str, Any] | None:
