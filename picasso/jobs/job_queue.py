@@ -84,6 +84,8 @@ MAX_CRASHES = 10
 MAX_COMPARED = 7
 # The page of a run shows all of its images.
 MAX_RUN_IMAGES = 500
+# The number of layers that an error message lists.
+MAX_LISTED = 20
 # The timeout of questions, in seconds.
 ANSWER_TIMEOUT = 60
 
@@ -487,8 +489,13 @@ class JobQueue:
         """
         layers = self.layers()
         if layers and value not in layers:
-            near = difflib.get_close_matches(value[:100], layers, n=3, cutoff=0.5) or layers[:5]
-            raise BadRequest(f"{field} must be one of {', '.join(layers)}, not {value}.", field=field, suggestions=near)
+            near = difflib.get_close_matches(value[:100], layers, n=3, cutoff=0.5)
+            listed, said = ", ".join(layers[:MAX_LISTED]), f"not {value[:100]}."
+            if len(layers) > MAX_LISTED:
+                # A network may have hundreds.
+                listed += f" and {len(layers) - MAX_LISTED} more"
+                said += f" Did you mean {near[0]}?" if near else ""
+            raise BadRequest(f"{field} must be one of {listed}, {said}", field=field, suggestions=near or layers[:5])
 
     def no_audits(self) -> str:
         """Return why audits are impossible with the settings of this server; "" if possible, or if not known yet."""

@@ -544,7 +544,7 @@ class Model(Framework):
         # A model that can't edit its layers says so at once; the others compute nothing yet.
         groups = groupby(known, lambda edit: edit.layer)
         answers = chain.from_iterable([self.batch_edits(inputs, str(name), list(same)) for name, same in groups])
-        return (self._edited(one, scores, count) for one, scores in answers)
+        return (self._edited(one, scores, count, changed=True) for one, scores in answers)
 
     def predict_from(self, inputs: Array, maps: Iterable[Array], layer: str | None = None) -> Iterator[Edited]:
         """Return the outputs and the scores of a batch if the feature maps of a layer are replaced by others.
@@ -588,7 +588,7 @@ class Model(Framework):
             return fill_up(given, self.fixed_batch or 1)
 
         answers = self.batch_predict_from(inputs, map(valid, maps), name)
-        return (self._edited(one, scores, count) for one, scores in answers)
+        return (self._edited(one, scores, count, changed=True) for one, scores in answers)
 
     def layer_pass(self, inputs: Array, layer: str | None = None, *, differentiate: bool = True) -> LayerPass:
         """Return the feature maps of a layer, the outputs and the scores of a batch, by one forward pass if possible.
@@ -622,7 +622,7 @@ class Model(Framework):
             known = self._known_edits(edits)
             if other := next((edit.layer for edit in known if edit.layer != name), None):
                 raise ModelError(f"This pass is about layer {name!r}, and an edit about {other!r}.")
-            return (self._edited(*one, count) for one in passed.edits(known))
+            return (self._edited(*one, count, changed=True) for one in passed.edits(known))
 
         def gradients(classes: Classes) -> Array:
             chosen = fill_up(np.asarray(classes, np.int64), len(inputs))
@@ -649,9 +649,21 @@ class Model(Framework):
             edit.coefficients(channels[str(edit.layer)])
         return known
 
-    def _edited(self, outputs: Array, scores: Array, count: int) -> Edited:
-        """Return the outputs and scores of ``count`` inputs if :attr:`spec` allows them."""
+    def _edited(self, outputs: Array, scores: Array, count: int, *, changed: bool = False) -> Edited:
+        """Return the outputs and scores of ``count`` inputs if :attr:`spec` allows them.
+
+        Args:
+            outputs: the outputs.
+            scores: the scores.
+            count: the number of inputs.
+            changed: whether they are those after a change of a layer, which may be too large.
+        """
         found = np.asarray(outputs[:count], np.float32)
+        if changed and not np.isfinite(found).all():
+            raise ModelError(
+                "With this change of the layer, the output of the model is not a finite number. If it is one without the "
+                "change, choose values nearer to those that the layer has."
+            )
         return Edited(self._checked(found, count), np.asarray(scores[:count], np.float32))
 
     def feature_gradients(

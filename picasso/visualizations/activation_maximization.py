@@ -230,7 +230,8 @@ def direction_of(model: Model, settings: ActivationMaximizationSettings) -> MapS
     """Return the channels that are maximized, or None if the targets are.
 
     Raises:
-        BadRequest: the layer hasn't got such channels or such a cell, or a layer or a cell is given without channels.
+        BadRequest: the layer hasn't got such channels or such a cell, a layer or a cell is given without channels, or
+            diversity without several images.
         ModelError: the model hasn't got such a layer.
     """
     for name in ("cell", "layer"):
@@ -240,6 +241,10 @@ def direction_of(model: Model, settings: ActivationMaximizationSettings) -> MapS
                 f"17, or leave {name.capitalize()} at its default to maximize the targets.",
                 field="Channels",
             )
+    if settings.diversity and settings.images == 1:
+        raise BadRequest(
+            "Diversity is about several images. Set Images to 2 or more, or Diversity to 0.", field="Diversity"
+        )
     if not settings.channels:
         return None
     found = model.layer(settings.layer or None)

@@ -140,7 +140,7 @@ def test_models_that_cannot_edit_say_so() -> None:
 def test_answers_that_are_not_finite_are_refused() -> None:
     model = loaded()
     model.dense[0, 0] = np.nan
-    with pytest.raises(ModelError, match="returned values that are not finite numbers"):
+    with pytest.raises(ModelError, match="the output of the model is not a finite number"):
         model.edited(INPUTS, Edit(None, [0], scale=2))
 
 

@@ -288,6 +288,12 @@ def test_channels_that_make_no_sense_are_refused(
     assert caught.value.field == field
 
 
+def test_one_image_differs_from_no_other(detectors: Detectors) -> None:
+    with pytest.raises(BadRequest, match="Set Images to 2 or more") as caught:
+        panels_of(detectors, Diversity=1)
+    assert caught.value.field == "Diversity"
+
+
 def test_layers_that_do_not_exist_are_refused(detectors: Detectors) -> None:
     with pytest.raises(ModelError, match="There is no layer 'conv'"):
         panels_of(detectors, Channels=1, Layer="conv")

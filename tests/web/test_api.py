@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso import __version__, explain
+from picasso.jobs.job_queue import JobQueue
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
 from tests.conftest import COOKIE, finish, noise_image, png, upload
@@ -272,6 +273,15 @@ def test_two_classes_against_each_other(client: FlaskClient, linear: LinearModel
     wrong = client.post("/api/runs", json={**body, "classes": ["bee vs wasp"]})
     assert wrong.status_code == 400
     assert "The model has no class wasp" in wrong.text
+
+
+def test_of_many_layers_some_are_listed(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(client)
+    monkeypatch.setattr(JobQueue, "layers", lambda self: [f"conv_{number}" for number in range(300)])
+    wrong: Any = client.post("/api/runs", json={"visualization": "GradCAM", "settings": {"Layer": "conv_42x"}})
+    message = wrong.json["error"]["message"]
+    assert "conv_19 and 280 more, not conv_42x. Did you mean conv_42?" in message
+    assert "conv_20," not in message
 
 
 def test_a_layer_that_the_model_does_not_have(client: FlaskClient) -> None:
