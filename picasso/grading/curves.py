@@ -25,7 +25,7 @@ STEPS = 100
 #: The fill under which pixels are hidden, and the one on which they are shown.
 HIDING, SHOWING = "grey", "blur"
 #: The names of the orders of a curve: that of the map, and the controls.
-MAP, RANDOM, EDGES = "map", "random map", "edge detector"
+MAP, RANDOM, EDGES = ORDERS = "map", "random map", "edge detector"
 
 #: The rank of each pixel, ``(H, W)``: 0 for the one that speaks most for the target.
 Ranks = NDArray[np.int64]

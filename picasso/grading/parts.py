@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import Cancelled, ModelError, PicassoError
-from picasso.grading.curves import MAP, controls, curves, order_of
+from picasso.grading.curves import MAP, ORDERS, controls, curves, order_of
 from picasso.grading.maps import Subject
 from picasso.grading.outcome import FillTest, FlipTest, ImageGrade, WeightLevel, WeightTest
 from picasso.models.base import Model
@@ -43,7 +43,12 @@ def begun(subject: Subject) -> ImageGrade:
 
 
 def with_curves(
-    grade: ImageGrade, subject: Subject, report: Report, seed: int = 0, panel: Panel | None = None
+    grade: ImageGrade,
+    subject: Subject,
+    report: Report,
+    seed: int = 0,
+    panel: Panel | None = None,
+    only: Sequence[str] = ORDERS,
 ) -> ImageGrade:
     """Add the deletion and insertion curves of a map and of the controls.
 
@@ -53,14 +58,17 @@ def with_curves(
         report: called with the finished fraction.
         seed: the seed of the random map.
         panel: the map, if it is known.
+        only: the orders.
     """
+    view = subject.image.view
+    orders = {name: ranks for name, ranks in controls(view, seed).items() if name in only}
+    start = 0.5 if panel is None and MAP in only else 0.0
     try:
-        shown = subject.map(lambda fraction: report(fraction / 2)) if panel is None else panel
-        if shown.flat:
-            raise ModelError(FLAT)
-        view = subject.image.view
-        orders = {MAP: order_of(shown, view.size), **controls(view, seed)}
-        start = 0.5 if panel is None else 0.0
+        if MAP in only:
+            shown = subject.map(lambda fraction: report(fraction / 2)) if panel is None else panel
+            if shown.flat:
+                raise ModelError(FLAT)
+            orders = {MAP: order_of(shown, view.size), **orders}
         found = curves(
             subject.model, subject.image, subject.target, orders, lambda done: report(start + (1 - start) * done)
         )

@@ -5,6 +5,7 @@ __all__ = [
     "audits",
     "documents",
     "gallery",
+    "grades",
     "images",
     "inside",
     "openapi",
