@@ -108,13 +108,13 @@ class Subject:
         Raises:
             BadRequest: the image can't be flipped, or the target is at a place.
         """
-        picture = self.named.image
-        if self.model.opens_images() or not isinstance(picture, Image.Image):
+        original = self.named.image
+        if self.model.opens_images() or not isinstance(original, Image.Image):
             raise BadRequest("the model class opens images itself, so that they can't be flipped")
         text = self.target.text
         if "@" in text or text.startswith("box:") or self.target.region(self.image.view.size) is not None:
             raise BadRequest(f"the target {self.target.name!r} is about a place in the image")
-        mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        mirrored = original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return replace(self, named=replace(self.named, image=mirrored))
 
     def refilled(self) -> tuple[str, str, Subject]:

@@ -16,6 +16,7 @@ from picasso.grading.curves import EDGES, MAP, RANDOM, Curve
 from picasso.grading.outcome import FillTest, FlipTest, ImageGrade, WeightLevel, WeightTest
 from picasso.grading.wording import sentence
 from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings
+from picasso.visualizations.partial_occlusion import PartialOcclusion
 from tests.fakes import DetectorModel, LinearModel, PatchModel
 
 
@@ -234,3 +235,10 @@ def test_the_document_has_all_numbers() -> None:
     assert document["weights"]["agreement"] == 0.6
     assert document["curves"][0]["score"] == pytest.approx(0.4)
     assert document["fills"] == {"fill": "grey", "other": "blur", "agreement": 0.2}
+
+
+@pytest.mark.parametrize(("strides", "graded"), [(20, 5), (2, 2)])
+def test_occlusion_compares_coarser_maps(strides: int, graded: int) -> None:
+    settings = PartialOcclusion.ALLOWED_SETTINGS.parse({"Strides": strides, "Occlusion": "black"})
+    found = PartialOcclusion.settings_to_grade(settings)
+    assert found == {**settings.as_dict(), "Strides": graded}
