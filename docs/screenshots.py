@@ -271,6 +271,16 @@ def workspace(studio: Studio) -> None:
 
 
 @state("photographs")
+def grade(studio: Studio) -> None:
+    with studio.page(width=1280, height=860) as page:
+        photograph(page, "coffee")
+        done(page)
+        page.get_by_role("button", name="How far can I trust this?").click()
+        page.locator("[data-grade-text]", has_text="All tests are done.").wait_for(timeout=240_000)
+        page.locator(".main").screenshot(path=studio.folder / "grade.png")
+
+
+@state("photographs")
 def one_result(studio: Studio) -> None:
     with studio.page() as page:
         photograph(page, "coffee")

@@ -1,8 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
 ``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.channel_effects``, ``picasso.channel_card``,
-``picasso.channel_cards``, ``picasso.concepts``, ``picasso.audit_model`` and ``picasso.mend_model`` serve notebooks;
-``picasso.create_app`` makes the web application.
+``picasso.channel_cards``, ``picasso.concepts``, ``picasso.grade``, ``picasso.audit_model`` and
+``picasso.mend_model`` serve notebooks; ``picasso.create_app`` makes the web application.
 Names are imported when first used, so that the command line answers at once.
 """
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from picasso.explanation.pipeline import explain
     from picasso.explanation.result import Result
     from picasso.explanation.widget import widget
+    from picasso.grading.grade import grade
+    from picasso.grading.outcome import Grade
     from picasso.inside.card import ChannelCard
     from picasso.inside.channel import channel_card, channel_cards
     from picasso.inside.concept_card import Concepts
@@ -30,6 +32,7 @@ __all__ = [
     "ChannelCard",
     "ChannelEffects",
     "Concepts",
+    "Grade",
     "Panel",
     "Result",
     "__version__",
@@ -40,6 +43,7 @@ __all__ = [
     "concepts",
     "create_app",
     "explain",
+    "grade",
     "load_model",
     "mend_model",
     "widget",
@@ -56,6 +60,8 @@ HOMES = {
     "Concepts": "picasso.inside.concept_card",
     "create_app": "picasso.web.app",
     "explain": "picasso.explanation.pipeline",
+    "grade": "picasso.grading.grade",
+    "Grade": "picasso.grading.outcome",
     "Panel": "picasso.visualizations.panel",
     "Result": "picasso.explanation.result",
     "load_model": "picasso.models.loading",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from picasso.models.base import Model
 from picasso.models.edits import Edit
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
+from picasso.models.random_weights import RandomWeights
 from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, Embedding, MultiLabel, Regression, Segmentation
 
@@ -100,6 +102,15 @@ class LinearModel(Attentive):
         assert layer == "input"
         for one in maps:
             yield self.batch_probabilities(one), self.batch_logits(one)
+
+    def random_weights(self, seed: int = 0) -> RandomWeights:
+        other, own = copy.copy(self), self.weights
+
+        def randomize(count: int) -> None:
+            drawn = np.random.default_rng(seed).normal(size=own.shape).astype(np.float32)
+            other.weights = drawn if count else own
+
+        return RandomWeights(other, ("linear",), randomize)
 
     def dropping_grid(self) -> TokenGrid:
         return TokenGrid(6, 0, 2, 3, Place((1.5, 1.5), (3.0, 3.0)))

@@ -13,6 +13,7 @@ import click
 
 from picasso import __version__
 from picasso.cli.build_result import BuildResult, build_options
+from picasso.cli.grading import GRADE, grade_all, require_one_target
 from picasso.cli.options import (
     BUDGET,
     COMPARE,
@@ -123,6 +124,7 @@ def work(folder: Path, idle: str) -> None:
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="Class to explain, by name or index.")
 @COMPARE
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
+@GRADE
 @ENGINE
 @configured
 def explain(
@@ -134,6 +136,7 @@ def explain(
     classes: tuple[str, ...],
     compare: tuple[str, ...],
     out: Path,
+    grade: bool,
 ) -> None:
     """Explain IMAGES and write the results to a folder.
 
@@ -148,6 +151,8 @@ def explain(
     from picasso.imaging import decode
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
+    if grade:
+        require_one_target((*targets, *classes))
     # Check all arguments before the model is loaded, which takes seconds.
     wanted = Registry(settings.plugin_dirs()).with_settings(names or ("PartialOcclusion",), chosen)
     files = list(expand(images))
@@ -167,6 +172,8 @@ def explain(
                     save(folder)
                     click.echo(f"{result.image}: {Answer(result.image, result.predictions[:1]).text} -> {folder}")
                     notes |= dict.fromkeys((*result.model.notes, *result.notes))
+    if grade:
+        grade_all(loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out)
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if len(good) < len(files):

@@ -343,6 +343,11 @@ def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
             # JSON does not allow numbers as keys.
             counts = {int(target): count for target, count in question["counts"].items()}
             return auditor.cost(model_of(key), settings_of(json.loads(key)), counts, question["pairs"])
+        if question["kind"] == "grade":
+            # Imported here, because it imports SciPy, and the web server, which also imports this module, does not.
+            from picasso.grading import questions as grade_questions
+
+            return grade_questions.answer(model_of(key), visualizations(key), question)
         if question["kind"] in inside_questions.KINDS:
             return inside_questions.answer(model_of(key), question)
         return questions.answer(model_of(key), visualizations(key), question)

@@ -32,6 +32,7 @@ from picasso.targets import Classification, MultiLabel, OutputSpec, Prediction, 
 
 if TYPE_CHECKING:
     from picasso.models.precision import Difference
+    from picasso.models.random_weights import RandomWeights
 
 log = logging.getLogger(__name__)
 
@@ -661,8 +662,8 @@ class Model(Framework):
         found = np.asarray(outputs[:count], np.float32)
         if changed and not np.isfinite(found).all():
             raise ModelError(
-                "With this change of the layer, the output of the model is not a finite number. If it is one without the "
-                "change, choose values nearer to those that the layer has."
+                "With this change of the layer, the output of the model is not a finite number. If it is one without "
+                "the change, choose values nearer to those that the layer has."
             )
         return Edited(self._checked(found, count), np.asarray(scores[:count], np.float32))
 
@@ -778,6 +779,20 @@ class Model(Framework):
         """
         raise ModelError(
             f"Only Keras models that end in a dense layer can be mended; this one is a {self.format or self.framework}."
+        )
+
+    def random_weights(self, seed: int = 0) -> RandomWeights:
+        """Return a copy of the model whose weights can be replaced by random ones, from the output on.
+
+        Args:
+            seed: the seed of the random numbers.
+
+        Raises:
+            ModelError: the format or the class of the model gives no such copy.
+        """
+        raise ModelError(
+            f"The weights of a {self.format or type(self).__name__} can't be replaced by random ones: its class has no "
+            "random_weights()."
         )
 
     def compute_fast(self, *, fast: bool) -> None:

@@ -4,7 +4,9 @@ const NAMESPACE = "http://www.w3.org/2000/svg";
 // The height of names, as a fraction of the height of the image.
 const TEXT = 1 / 16;
 
-const make = (name, attributes, ...children) => {
+// An element of a drawing.
+/** @type {(name: string, attributes: any, ...children: any[]) => any} */
+export const make = (name, attributes, ...children) => {
   const element = document.createElementNS(NAMESPACE, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);

@@ -440,6 +440,11 @@ document.addEventListener("click", (/** @type {MouseEvent & { target: HTMLElemen
   if (button) bare(button.getAttribute("aria-pressed") !== "true");
 });
 
+document.addEventListener("click", async (/** @type {MouseEvent & { target: HTMLElement }} */ { target }) => {
+  const button = target.closest("[data-grade-start]");
+  if (button) (await import("./grade.js")).grade(button.closest("[data-grade]"));
+});
+
 // The cost of each method is asked for when the list of methods is opened.
 document.addEventListener(
   "toggle",

@@ -313,6 +313,18 @@ class BaseVisualization(ABC, Generic[SettingsT]):
         values: Mapping[str, object] = settings.as_dict()
         return values
 
+    @classmethod
+    def settings_to_grade(cls, settings: Any) -> Mapping[str, object]:
+        """Return the settings, by public name, of maps that are only compared with each other by a grade.
+
+        Override it if a coarser map takes much less time.
+
+        Args:
+            settings: the validated settings, an instance of ``ALLOWED_SETTINGS``.
+        """
+        values: Mapping[str, object] = settings.as_dict()
+        return values
+
     @abstractmethod
     def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:
         """Yield the panels of each image of ``task.inputs``, in order.

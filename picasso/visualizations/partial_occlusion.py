@@ -35,6 +35,8 @@ QUANTITIES = {
 # Probabilities hardly change if that of the class or of the most probable class exceeds the first bound, or if that of
 # the class is below the second.
 SATURATED, NEGLIGIBLE = 0.99, 1e-4
+# The window positions along each side of the coarser maps of a grade.
+GRADED_STRIDES = 5
 # Fills disagree if their probabilities differ by more than this.
 DISAGREE = 0.2
 
@@ -208,6 +210,11 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     def settings_to_compare(cls, settings: OcclusionSettings) -> Mapping[str, object]:
         """Show the same quantity for all models, whatever their probabilities are."""
         return {**settings.as_dict(), "Show": OF_LOG_ODDS if settings.show == DROP else settings.show}
+
+    @classmethod
+    def settings_to_grade(cls, settings: OcclusionSettings) -> Mapping[str, object]:
+        """Take at most 5 x 5 windows."""
+        return {**settings.as_dict(), "Strides": min(settings.strides, GRADED_STRIDES)}
 
     @classmethod
     def passes(cls, model: Model, settings: OcclusionSettings) -> float:

@@ -24,6 +24,7 @@ from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.api import concepts as api_concepts
 from picasso.web.api import gallery as api_gallery
+from picasso.web.api import grades as api_grades
 from picasso.web.api import inside as api_inside
 from picasso.web.context import Services
 from picasso.web.pages import (
@@ -107,6 +108,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
     pages = (home, gallery, compare, audits, documentation, downloads, files, inside, jobs, model, reset, sessions)
-    api = (application, images, runs, api_audits, api_gallery, api_inside, api_concepts, questions, openapi)
+    inner = (api_inside, api_concepts, api_grades)
+    api = (application, images, runs, api_audits, api_gallery, *inner, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

@@ -18,6 +18,7 @@ from picasso.storage.session import Session
 from picasso.storage.store import Storage
 from tests.conftest import COOKIE, finish, noise_image, png, upload
 from tests.fakes import LinearModel
+from tests.jobs.test_engine import until
 
 
 def test_root_and_state(client: FlaskClient) -> None:
@@ -286,6 +287,7 @@ def test_of_many_layers_some_are_listed(client: FlaskClient, monkeypatch: pytest
 
 def test_a_layer_that_the_model_does_not_have(client: FlaskClient) -> None:
     upload(client)
+    until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
     body = {"visualization": "GradCAM", "settings": {"Layer": "nose"}}
     wrong: Any = client.post("/api/runs", json=body)
     assert wrong.status_code == 400

@@ -40,6 +40,7 @@ from picasso.models.tf.incremental.occlusion import Incremental
 from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.last_pass import LastPass
 from picasso.models.tf.probing import tried
+from picasso.models.tf.random_kernels import RandomKernels, kernels
 from picasso.models.tf.runtime import tf, tf1
 from picasso.models.tf.tokens import last_live, token_maps
 from picasso.models.tf.transformers import UNPLACED, UNREAD, Transformer, unplaced
@@ -130,6 +131,7 @@ class Graph:
         settled: the interpretation of the output if it is known from another graph built by ``build``.
         guided: if True, compute gradients by guided backpropagation.
         fixed: if True, the weights never change.
+        replaced: if True, other weights are put in; then only whole images are computed.
         known_range: returns the range of the output if the operations of the graph do not show it.
 
     Attributes:
@@ -158,11 +160,12 @@ class Graph:
         settled: Settled | None = None,
         guided: bool = False,
         fixed: bool = True,
+        replaced: bool = False,
         known_range: Callable[[], Range | None] | None = None,
     ) -> None:
         self._range_of = known_range or self._range
         self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
-        self._fixed, self.fast = fixed, False
+        self._fixed, self._replaced, self.fast = fixed, replaced, False
         self._backward: dict[str, Backward] = {}
         self._layers: dict[str, FeatureLayer] = {}
         self._maps: dict[str, Any] = {}
@@ -406,7 +409,32 @@ class Graph:
             settled=self._settled,
             guided=True,
             fixed=self._fixed,
+            replaced=self._replaced,
         )
+
+    def random_kernels(self, seed: int) -> tuple[Graph, RandomKernels]:
+        """Return the same model as a graph with kernels of its own, and these kernels, which can become random.
+
+        Raises:
+            ModelError: no kernels are found, or they are inside of functions.
+        """
+        tensors = kernels(self._input, self._answered)
+        if not tensors:
+            raise ModelError(f"{self._label} has no kernels of convolutions or dense layers that can be found.")
+        values = evaluator(self._wrapped)(tensors)
+        named = {tensor.name: value.numpy() for tensor, value in zip(tensors, values, strict=True)}
+        random = RandomKernels(self._build, named, seed)
+        graph = Graph(
+            random.build,
+            self._label,
+            self._known,
+            said=self._said,
+            settled=self._settled,
+            fixed=False,
+            replaced=True,
+            known_range=self._range_of,
+        )
+        return graph, random
 
     def incremental(self) -> Incremental:
         """Return the incremental computation of occlusion maps for this graph.
@@ -414,6 +442,8 @@ class Graph:
         Raises:
             Unsupported: the graph has a structure or an operation that is not supported.
         """
+        if self._replaced:
+            raise Unsupported("its weights are replaced")
         if self.fixed_batch:
             raise Unsupported(f"the model has a fixed batch size of {self.fixed_batch}")
         wrapped, source, target = self._wrapped, self._input, self._outputs

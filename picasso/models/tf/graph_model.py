@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -19,6 +20,7 @@ from picasso.models.layer_pass import LayerPass
 from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
 from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
+from picasso.models.random_weights import RandomWeights
 from picasso.models.tf.graph import Graph, Said
 from picasso.models.tf.incremental.checked import TOLERANCE, Checked
 from picasso.models.tokens import TokenGrid
@@ -72,6 +74,15 @@ class GraphModel(Model):
         task = OutputTask.DETECTION if decode else parse_task(self.task)
         classes = len(self.labels) or None
         return Said(parse(self.output_kind), task, self.unit, parse_decoder(self.task), classes, decode)
+
+    def random_weights(self, seed: int = 0) -> RandomWeights:
+        """Return a copy whose kernels can become random; it computes exactly, and whole images only."""
+        graph, random = self._graph.random_kernels(seed)
+        other = copy.copy(self)
+        for name in ("_occluder", "_guided", "_tokens"):
+            other.__dict__.pop(name, None)
+        other._graph, other.imprecision = graph, None
+        return RandomWeights(other, random.names, random.randomize)
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
         """Return warnings if the output for inputs contradicts the assumption that it consists of logits."""

@@ -6,6 +6,7 @@ __all__ = [
     "concepts",
     "documents",
     "gallery",
+    "grades",
     "images",
     "inside",
     "openapi",

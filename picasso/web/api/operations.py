@@ -34,10 +34,11 @@ TAGS = {
     "Gallery": "The predictions for all images, and their accuracy if the images are in folders named after classes.",
     "Channels": "Inside the network: what the channels of a layer respond to, and what happens without one.",
     "Concepts": "Directions of a layer's channels: search for them, and see what happens without one.",
+    "Grades": "How far a map can be trusted: curves with controls, random weights, another fill, the flipped image.",
     "Questions": "Answered immediately, even during a long run.",
     "The original's calls": "As version 0.2.0 of the original Picasso had them.",
 }
-APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, GALLERY, CHANNELS, CONCEPTS, QUESTIONS, CLASSIC = TAGS
+APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, GALLERY, CHANNELS, CONCEPTS, GRADES, QUESTIONS, CLASSIC = TAGS
 # Whether an operation needs a session, uses it if there is one, or starts one.
 SessionUse = Literal["none", "used", "needed", "started"]
 FROM_REQUEST = ("body", "query", "form", "settings")

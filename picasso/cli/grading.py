@@ -1,0 +1,58 @@
+"""The option ``--grade`` of ``picasso explain``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picasso.cli.options import free_folder, progress_bar
+from picasso.errors import BadRequest
+
+if TYPE_CHECKING:
+    from picasso.models.base import Model
+
+GRADE = click.option("--grade", is_flag=True, help="Test how far the maps can be trusted, too; takes longer.")
+
+
+def require_one_target(targets: Sequence[str]) -> None:
+    """Raise BadRequest if a grade is about several targets."""
+    if len(targets) > 1:
+        raise BadRequest("--grade is about one target. Give one --target, or none for what the model predicts.")
+
+
+def grade_all(
+    model: Model,
+    images: Sequence[Path],
+    methods: Mapping[str, Mapping[str, Any]],
+    plugin_dirs: Sequence[Path],
+    targets: Sequence[str],
+    out: Path,
+) -> None:
+    """Grade visualizations, write a JSON file for each, and print their sentences and, for several, a ranking.
+
+    Args:
+        model: the model.
+        images: the images.
+        methods: the settings of each visualization by its name.
+        plugin_dirs: the folders with custom visualizations.
+        targets: the target, or none.
+        out: the folder for the files.
+    """
+    from picasso.grading import ranking
+    from picasso.grading.grade import grade
+
+    grades = []
+    for name, settings in methods.items():
+        file = free_folder(out, f"{name}-grade", ".json")
+        with progress_bar(f"grading {name}") as progress:
+            options: dict[str, Any] = {"targets": targets, "plugin_dirs": plugin_dirs, "progress": progress}
+            graded = grade(model, name, list(images), **options, **settings)
+        file.write_text(json.dumps(graded.as_dict(), indent=1), encoding="utf-8")
+        click.echo(f"{name}: {graded.sentence} -> {file}")
+        grades.append(graded)
+    if len(grades) > 1:
+        click.echo("\n".join(ranking.lines(grades)))

@@ -1,0 +1,3 @@
+"""How far a map can be trusted: deletion and insertion curves with controls, random weights, fills, flipped images."""
+
+__all__ = ["grade", "questions", "ranking"]

@@ -1,0 +1,92 @@
+"""The grade of a map in a real browser: the curves, the sentence, cancelling, and access for everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import BROWSER, DIGITS, full
+from tests.browser.test_accessibility import violations
+from tests.browser.test_workspace import done
+
+pytestmark = BROWSER
+
+CLASSES = ["of-map", "of-random-map", "of-edge-detector"]
+
+
+@pytest.fixture
+def mapped(visitor: Page) -> Page:
+    """The workspace with the occlusion map of a 4."""
+    visitor.locator("#file").set_input_files([next(DIGITS.glob("4-*.png"))])
+    expect(visitor.locator(".thumbs li[data-uid]")).to_have_count(1)
+    done(visitor)
+    return visitor
+
+
+def numbers(page: Page) -> list[list[str]]:
+    """Return the cells of the table of areas."""
+    return [[cell.inner_text() for cell in row.locator("td").all()] for row in page.locator(".grade tbody tr").all()]
+
+
+def test_the_button_shows_the_curves_and_the_sentence(mapped: Page, faults: list[str]) -> None:
+    # The keyboard reaches the button.
+    mapped.get_by_role("button", name="How far can I trust this?").press("Enter")
+    expect(mapped.locator("[data-grade-text]")).to_have_text("All tests are done.")
+    asked: dict[str, Any] = {"image": 0, "visualization": "PartialOcclusion", "target": "4"}
+    parts = [
+        mapped.request.post(full(mapped, "/api/grade"), data={**asked, "part": part}).json()
+        for part in ("curves", "weights", "fills", "flip")
+    ]
+    expect(mapped.locator("[data-grade-sentence]")).to_have_text(" ".join(one["sentence"] for one in parts))
+    curves = parts[0]["curves"]
+    assert numbers(mapped) == [
+        [f"{one[key]:.3f}" for key in ("deletion_area", "insertion_area", "score")] for one in curves
+    ]
+    charts = mapped.locator(".grade svg")
+    assert charts.count() == 2
+    for chart, kind in zip(charts.all(), ("deletion", "insertion"), strict=True):
+        words = chart.get_attribute("aria-label") or ""
+        assert f"map {curves[0][f'{kind}_area']:.3f}, random map {curves[1][f'{kind}_area']:.3f}" in words
+        lines = chart.locator("polyline")
+        assert sorted(str(line.get_attribute("class")) for line in lines.all()) == sorted(CLASSES)
+        assert all(len(str(line.get_attribute("points")).split()) == 101 for line in lines.all())
+    assert violations(mapped) == []
+    # Another target has another grade.
+    mapped.locator(".targets-row a.target").nth(1).click()
+    expect(mapped.locator(".targets-row a.target").nth(1)).to_have_attribute("aria-current", "true")
+    done(mapped)
+    assert mapped.locator("[data-grade-sentence]").inner_text() == ""
+    assert mapped.locator(".grade svg").count() == 0
+    assert faults == []
+
+
+def test_a_grade_can_be_cancelled(mapped: Page) -> None:
+    asked: list[str] = []
+
+    def slow(route: Route) -> None:
+        part = str((route.request.post_data_json or {})["part"])
+        asked.append(part)
+        if part == "curves":
+            route.continue_()
+
+    mapped.route("**/api/grade", slow)
+    mapped.get_by_role("button", name="How far can I trust this?").click()
+    expect(mapped.locator("[data-grade-text]")).to_contain_text("trying random weights")
+    expect(mapped.locator("[data-grade-bar]")).to_have_js_property("value", 0.25)
+    mapped.locator(".grade").get_by_role("button", name="Cancel").click()
+    expect(mapped.locator("[data-grade-text]")).to_have_text("Cancelled.")
+    expect(mapped.get_by_role("button", name="How far can I trust this?")).to_be_focused()
+    assert asked == ["curves", "weights"]
+    # What was found so far stays.
+    assert mapped.locator(".grade svg").count() == 2
+
+
+def test_an_error_is_told(mapped: Page, faults: list[str]) -> None:
+    message = '{"ok": false, "error": {"code": "bad_request", "message": "It is too late."}}'
+    mapped.route("**/api/grade", lambda route: route.fulfill(status=400, content_type="application/json", body=message))
+    mapped.get_by_role("button", name="How far can I trust this?").click()
+    expect(mapped.locator("[data-grade-text]")).to_have_text("It is too late.")
+    expect(mapped.get_by_role("button", name="How far can I trust this?")).to_be_enabled()
+    faults.clear()
