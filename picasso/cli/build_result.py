@@ -1,4 +1,4 @@
-"""The options of ``picasso audit`` for a build: what fails it, a summary, and annotations; imports nothing slow."""
+"""The options of ``picasso audit`` for a build: what fails it, and files that tell it; imports nothing slow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picasso.cli.audit_alerts import FAILED, audit_alerts
 from picasso.cli.options import Command, parse_share, require_folder
+from picasso.cli.sarif import SarifFile, model_path
 
 if TYPE_CHECKING:
     from picasso.audit.reporting.failures import FailureRule
     from picasso.audit.reporting.reliance import Document
+    from picasso.config import Settings
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class BuildResult:
         rule: decides which findings fail.
         summary: the file of the summary, if one is wanted.
         annotated: whether annotations of GitHub Actions are printed.
+        sarif: the SARIF file.
     """
 
     rule: FailureRule
     summary: Path | None
     annotated: bool
+    sarif: SarifFile
 
     def require_classes(self, names: Sequence[str]) -> None:
         """Raise an error if the baseline is of other classes than these.
@@ -42,7 +47,7 @@ class BuildResult:
             self.rule.baseline.require_classes(names)
 
     def tell(self, written: Document, names: Sequence[str], images: int) -> bool:
-        """Print why findings fail or not, write the summary, and return whether the build fails.
+        """Print why findings fail or not, write the summary, fill the SARIF file, and return whether the build fails.
 
         Args:
             written: the content of ``audit.json``.
@@ -61,6 +66,7 @@ class BuildResult:
             click.echo(line)
         for line in github_annotations(written, judged, missing) if self.annotated else ():
             click.echo(line)
+        self.sarif.alerts += audit_alerts(written, judged, missing, self.sarif.path)
         if self.summary:
             typed = ["picasso", *sys.argv[1:]]
             write_summary(self.summary, written, judged, missing, images=images, command=typed)
@@ -78,17 +84,27 @@ def build_options(command: Command) -> Command:
     )
     @click.option("--summary", type=Path, metavar="FILE.md", help="File for a summary in Markdown, for a pull request.")
     @click.option("--annotations", type=click.Choice(["github"]), help="Print annotations for GitHub Actions.")
+    @click.option("--sarif", type=Path, metavar="FILE", help="File for the findings as SARIF.")
     @wraps(command)
     def with_build(
-        fail_on: str, baseline: Path | None, summary: Path | None, annotations: str | None, **options: Any
+        settings: Settings,
+        fail_on: str,
+        baseline: Path | None,
+        summary: Path | None,
+        annotations: str | None,
+        sarif: Path | None,
+        **options: Any,
     ) -> Any:
         from picasso.audit.reporting.baseline import read_baseline
         from picasso.audit.reporting.failures import FailureRule
 
-        # Before the work; the new audit may replace the baseline.
-        rule = FailureRule(parse_share(fail_on, "--fail-on"), read_baseline(baseline) if baseline else None)
-        if summary:
-            require_folder(summary, "--summary")
-        return command(build=BuildResult(rule, summary, annotations is not None), **options)
+        for file, option in ((summary, "--summary"), (sarif, "--sarif")):
+            if file:
+                require_folder(file, option)
+        with SarifFile(sarif, FAILED, model_path(settings)) as alerts:
+            # Before the work; the new audit may replace the baseline.
+            rule = FailureRule(parse_share(fail_on, "--fail-on"), read_baseline(baseline) if baseline else None)
+            build = BuildResult(rule, summary, annotations is not None, alerts)
+            return command(settings=settings, build=build, **options)
 
     return with_build

@@ -13,6 +13,7 @@ import click
 
 from picasso import __version__
 from picasso.cli.build_result import BuildResult, build_options
+from picasso.cli.check_result import CheckResult, check_options
 from picasso.cli.options import (
     BUDGET,
     COMPARE,
@@ -211,8 +212,13 @@ def computed(
         yield Result.load(folder), partial(shutil.move, folder)
 
 
-def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
-    """Return the files that can be read as images, and print an error for each of the others.
+def print_error(file: Path, message: str) -> None:
+    """Print an error about a file, which the message names."""
+    click.secho(f"picasso: {message}", fg="red", err=True)
+
+
+def readable(files: Sequence[Path], settings: Settings, tell: Callable[[Path, str], None] = print_error) -> list[Path]:
+    """Return the files that can be read as images, and tell an error for each of the others.
 
     This runs before the model is loaded, which takes seconds. If the model class opens images itself, all files are
     returned. If there are files but none can be read, the command ends.
@@ -232,7 +238,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
             # Several folders may have files of the same name.
             rest = error.message.removeprefix(display_name(file.name))
             message = f"{file}{rest}" if rest != error.message else rest
-            click.secho(f"picasso: {message}", fg="red", err=True)
+            tell(file, message)
     if files and not good:
         sys.exit(2)
     return good
@@ -244,12 +250,22 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
 @click.option("--out", type=Path, help="Folder to write each image to as the model sees it, as PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
-def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
+@gate
+@check_options
+def check(
+    settings: Settings,
+    images: tuple[Path, ...],
+    folder: Path | None,
+    out: Path | None,
+    as_json: bool,
+    build: CheckResult,
+) -> None:
     """Print a summary of the model and its predictions.
 
     Loads the model and predicts IMAGES or the samples.
 
-    Exits with status 2 if an image could not be read; the other images are still predicted.
+    Exits with status 0 if nothing fails, 1 if a warning fails by --fail-on, and 2 if the model could not be checked or
+    an image could not be read; the other images are still predicted.
     """
     import json
 
@@ -259,11 +275,11 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     from picasso.imaging import decode
 
     shown = list(expand(images or list(settings.sample_files(10).values())))
-    good = readable(shown, settings)
+    good = readable(shown, settings, build.unreadable)
     with loading_in_time():
         model = models.load_configured(settings)
-    named = zip(good, names_of(good), strict=True)
-    opened = (image_from(file, index, name, model) for index, (file, name) in enumerate(named))
+    named = list(zip(names_of(good), good, strict=True))
+    opened = (image_from(file, index, name, model) for index, (name, file) in enumerate(named))
 
     def show(name: str, view: Image.Image) -> None:
         if out:
@@ -279,8 +295,8 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
             click.echo(f"{name:>{width}}  {value}")
         for warning in report.warnings:
             click.secho(f"{'warning':>{width}}  {warning}", fg="yellow")
-    if len(good) < len(shown):
-        sys.exit(2)
+    if status := build.tell(report, dict(named), folder):
+        sys.exit(status)
 
 
 @main.command()
