@@ -14,6 +14,7 @@ import click
 from picasso.cli.audit_alerts import FAILED, audit_alerts
 from picasso.cli.options import Command, parse_share, require_folder
 from picasso.cli.sarif import SarifFile, model_path
+from picasso.cli.trackers import LOG_TO, log, require_trackers
 
 if TYPE_CHECKING:
     from picasso.audit.reporting.failures import FailureRule
@@ -30,12 +31,14 @@ class BuildResult:
         summary: the file of the summary, if one is wanted.
         annotated: whether annotations of GitHub Actions are printed.
         sarif: the SARIF file.
+        trackers: the names of experiment trackers.
     """
 
     rule: FailureRule
     summary: Path | None
     annotated: bool
     sarif: SarifFile
+    trackers: tuple[str, ...] = ()
 
     def require_classes(self, names: Sequence[str]) -> None:
         """Raise an error if the baseline is of other classes than these.
@@ -72,6 +75,32 @@ class BuildResult:
             write_summary(self.summary, written, judged, missing, images=images, command=typed)
         return any(one.fails for one in judged)
 
+    def log(self, written: Document, folder: Path, out: Path) -> None:
+        """Log the numbers and the report to the trackers.
+
+        Args:
+            written: the content of ``audit.json``.
+            folder: the folder of images.
+            out: the folder of the report.
+
+        Raises:
+            BadRequest: a tracker refuses.
+        """
+        if not self.trackers:
+            return
+        from picasso.audit.reporting.numbers import numbers
+
+        model = written["model"]
+        texts = {
+            "version": written["picasso"],
+            "model": model["checkpoint"] or model["name"],
+            "sha256": model["fingerprint"],
+            "images": str(folder),
+            "verdict": written["verdict"],
+        }
+        files = [out / name for name in ("report.html", "audit.json", "junit.xml")]
+        log(self.trackers, "audit", numbers(written), texts, files)
+
 
 def build_options(command: Command) -> Command:
     """Add the options for a build to a command, and call it with ``build``, their :class:`BuildResult`."""
@@ -85,6 +114,7 @@ def build_options(command: Command) -> Command:
     @click.option("--summary", type=Path, metavar="FILE.md", help="File for a summary in Markdown, for a pull request.")
     @click.option("--annotations", type=click.Choice(["github"]), help="Print annotations for GitHub Actions.")
     @click.option("--sarif", type=Path, metavar="FILE", help="File for the findings as SARIF.")
+    @LOG_TO
     @wraps(command)
     def with_build(
         settings: Settings,
@@ -93,6 +123,7 @@ def build_options(command: Command) -> Command:
         summary: Path | None,
         annotations: str | None,
         sarif: Path | None,
+        trackers: tuple[str, ...],
         **options: Any,
     ) -> Any:
         from picasso.audit.reporting.baseline import read_baseline
@@ -102,9 +133,10 @@ def build_options(command: Command) -> Command:
             if file:
                 require_folder(file, option)
         with SarifFile(sarif, FAILED, model_path(settings)) as alerts:
+            require_trackers(trackers)
             # Before the work; the new audit may replace the baseline.
             rule = FailureRule(parse_share(fail_on, "--fail-on"), read_baseline(baseline) if baseline else None)
-            build = BuildResult(rule, summary, annotations is not None, alerts)
+            build = BuildResult(rule, summary, annotations is not None, alerts, trackers)
             return command(settings=settings, build=build, **options)
 
     return with_build

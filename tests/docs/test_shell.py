@@ -32,6 +32,8 @@ NOT_RUN = {
     r"docker ": "needs Docker",
     r"(export TF_NUM_INTRAOP_THREADS=\$SLURM|exec picasso work )": "needs Slurm; test_team.py runs the script",
     r"export DASK_": "needs certificates; test_dask_crew.py has some",
+    r"pip install 'picasso-viz\[(mlflow|wandb)": "installs packages from the network",
+    r"(export MLFLOW_|picasso audit .* --log-to mlflow|WANDB_MODE=offline)": "see tests/integrations",
     r"python -m benchmarks\.": "takes longer than an hour",
     r"curl ": "needs a server with a past; test_rest.py sends the requests of the page to one",
     r"(cd picasso/examples/tanks|picasso (audit|mend) images .*data/(cloudy|right)\.keras)": "see test_tanks.py",
