@@ -15,6 +15,7 @@ from picasso.cli.audit_alerts import FAILED, audit_alerts
 from picasso.cli.options import Command, parse_share, require_folder
 from picasso.cli.sarif import SarifFile, model_path
 from picasso.cli.trackers import LOG_TO, log, require_trackers
+from picasso.errors import BadRequest
 
 if TYPE_CHECKING:
     from picasso.audit.reporting.failures import FailureRule
@@ -32,6 +33,7 @@ class BuildResult:
         annotated: whether annotations of GitHub Actions are printed.
         sarif: the SARIF file.
         trackers: the names of experiment trackers.
+        card: the file of the model card, if one is wanted.
     """
 
     rule: FailureRule
@@ -39,6 +41,7 @@ class BuildResult:
     annotated: bool
     sarif: SarifFile
     trackers: tuple[str, ...] = ()
+    card: Path | None = None
 
     def require_classes(self, names: Sequence[str]) -> None:
         """Raise an error if the baseline is of other classes than these.
@@ -75,8 +78,8 @@ class BuildResult:
             write_summary(self.summary, written, judged, missing, images=images, command=typed)
         return any(one.fails for one in judged)
 
-    def log(self, written: Document, folder: Path, out: Path) -> None:
-        """Log the numbers and the report to the trackers.
+    def publish(self, written: Document, folder: Path, out: Path) -> None:
+        """Write the model card, and log the numbers and the files to the trackers.
 
         Args:
             written: the content of ``audit.json``.
@@ -84,8 +87,12 @@ class BuildResult:
             out: the folder of the report.
 
         Raises:
-            BadRequest: a tracker refuses.
+            BadRequest: the card can't be written, or a tracker refuses.
         """
+        if self.card:
+            from picasso.audit.reporting.model_card import write_model_card
+
+            write_model_card(self.card, written, folder, out)
         if not self.trackers:
             return
         from picasso.audit.reporting.numbers import numbers
@@ -99,6 +106,7 @@ class BuildResult:
             "verdict": written["verdict"],
         }
         files = [out / name for name in ("report.html", "audit.json", "junit.xml")]
+        files += [self.card] if self.card else []
         log(self.trackers, "audit", numbers(written), texts, files)
 
 
@@ -114,6 +122,9 @@ def build_options(command: Command) -> Command:
     @click.option("--summary", type=Path, metavar="FILE.md", help="File for a summary in Markdown, for a pull request.")
     @click.option("--annotations", type=click.Choice(["github"]), help="Print annotations for GitHub Actions.")
     @click.option("--sarif", type=Path, metavar="FILE", help="File for the findings as SARIF.")
+    @click.option(
+        "--model-card", type=Path, metavar="FILE.md", help="File for a model card in Markdown; must not exist."
+    )
     @LOG_TO
     @wraps(command)
     def with_build(
@@ -124,19 +135,26 @@ def build_options(command: Command) -> Command:
         annotations: str | None,
         sarif: Path | None,
         trackers: tuple[str, ...],
+        model_card: Path | None,
         **options: Any,
     ) -> Any:
         from picasso.audit.reporting.baseline import read_baseline
         from picasso.audit.reporting.failures import FailureRule
 
-        for file, option in ((summary, "--summary"), (sarif, "--sarif")):
+        for file, option in ((summary, "--summary"), (sarif, "--sarif"), (model_card, "--model-card")):
             if file:
                 require_folder(file, option)
         with SarifFile(sarif, FAILED, model_path(settings)) as alerts:
+            if model_card and model_card.exists():
+                raise BadRequest(
+                    f"The model card {model_card} exists, and its author may have filled it in. Name another file, and "
+                    "copy what has changed.",
+                    field="model-card",
+                )
             require_trackers(trackers)
             # Before the work; the new audit may replace the baseline.
             rule = FailureRule(parse_share(fail_on, "--fail-on"), read_baseline(baseline) if baseline else None)
-            build = BuildResult(rule, summary, annotations is not None, alerts, trackers)
+            build = BuildResult(rule, summary, annotations is not None, alerts, trackers, model_card)
             return command(settings=settings, build=build, **options)
 
     return with_build

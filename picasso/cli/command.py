@@ -460,7 +460,7 @@ def audit(
             click.echo(group.sentence(names, images.classes))
     fails = build.tell(written, names, sum(map(len, found_images.by_class.values())))
     click.echo(f"-> {out / 'report.html'}")
-    build.log(written, folder, out)
+    build.publish(written, folder, out)
     if fails:
         sys.exit(1)
     if not audited.coverage.judged or audited.coverage.swapped:

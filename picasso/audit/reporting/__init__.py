@@ -4,6 +4,7 @@ __all__ = [
     "annotations",
     "baseline",
     "failures",
+    "model_card",
     "numbers",
     "page_policy",
     "performance",
