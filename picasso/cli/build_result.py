@@ -52,13 +52,14 @@ class BuildResult:
         if self.rule.baseline:
             self.rule.baseline.require_classes(names)
 
-    def tell(self, written: Document, names: Sequence[str], images: int) -> bool:
+    def tell(self, written: Document, names: Sequence[str], images: int, *, err: bool = False) -> bool:
         """Print why findings fail or not, write the summary, fill the SARIF file, and return whether the build fails.
 
         Args:
             written: the content of ``audit.json``.
             names: the names of the model's classes.
             images: the number of images in the folder.
+            err: print to standard error, because standard output is JSON.
 
         Raises:
             BadRequest: the summary can't be written.
@@ -69,9 +70,9 @@ class BuildResult:
         judged = self.rule.judge(written)
         missing = self.rule.baseline.missing(written, names) if self.rule.baseline else []
         for line in [*(one.sentence() for one in judged if one.why), *missing]:
-            click.echo(line)
+            click.echo(line, err=err)
         for line in github_annotations(written, judged, missing) if self.annotated else ():
-            click.echo(line)
+            click.echo(line, err=err)
         self.sarif.alerts += audit_alerts(written, judged, missing, self.sarif.path)
         if self.summary:
             typed = ["picasso", *sys.argv[1:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from picasso.cli.options import (
     COMPARE,
     CONFIG,
     ENGINE,
+    JSON,
     MASKS,
     PAIRS,
     SEED,
@@ -125,6 +127,7 @@ def work(folder: Path, idle: str) -> None:
 @COMPARE
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
 @ENGINE
+@JSON
 @configured
 def explain(
     settings: Settings,
@@ -135,6 +138,7 @@ def explain(
     classes: tuple[str, ...],
     compare: tuple[str, ...],
     out: Path,
+    as_json: bool,
 ) -> None:
     """Explain IMAGES and write the results to a folder.
 
@@ -156,6 +160,7 @@ def explain(
     with loading_in_time():
         loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
+    written: list[dict[str, object]] = []
     chosen_targets = (*targets, *classes)
     with engine(settings, loaded[""]) as workers:
         for name, own in wanted.items():
@@ -166,10 +171,14 @@ def explain(
                     called = decode.without_ending(result.image).replace("/", "-")
                     folder = free_folder(out, f"{called}-{name}")
                     save(folder)
-                    click.echo(f"{result.image}: {Answer(result.image, result.predictions[:1]).text} -> {folder}")
+                    written.append({"folder": str(folder), **result.as_dict()})
+                    best = Answer(result.image, result.predictions[:1]).text
+                    click.echo(f"{result.image}: {best} -> {folder}", err=as_json)
                     notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
+    if as_json:
+        click.echo(json.dumps(written, indent=1, allow_nan=False))
     if len(good) < len(files):
         sys.exit(2)
 
@@ -248,7 +257,7 @@ def readable(files: Sequence[Path], settings: Settings, tell: Callable[[Path, st
 @click.argument("images", nargs=-1, type=Path)
 @click.option("--folder", type=Path, help="Folder of images with truth; measures how well the model does.")
 @click.option("--out", type=Path, help="Folder to write each image to as the model sees it, as PNG.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @configured
 @gate
 @check_options
@@ -267,8 +276,6 @@ def check(
     Exits with status 0 if nothing fails, 1 if a warning fails by --fail-on, and 2 if the model could not be checked or
     an image could not be read; the other images are still predicted.
     """
-    import json
-
     from picasso import models
     from picasso.evaluation import model_check
     from picasso.explanation.inputs import expand, image_from, names_of
@@ -323,7 +330,7 @@ def check(
     type=Path,
     help="Output folder of --channel and --concepts; default: picasso-card or picasso-concepts.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @configured
 def inside(
     settings: Settings,
@@ -346,8 +353,6 @@ def inside(
     the images in which it is largest, and counts the predictions that change. With --concepts, finds directions of
     the channels that explain the feature maps, and measures how much the predictions depend on each.
     """
-    import json
-
     from picasso import models
     from picasso.inside.channel import channel_card
     from picasso.inside.concepts import concepts as find_concepts
@@ -398,6 +403,7 @@ def inside(
 @MASKS
 @SEED
 @ENGINE
+@JSON
 @configured
 @gate
 @build_options
@@ -409,6 +415,7 @@ def audit(
     pairs: int,
     masks: Path | None,
     seed: int,
+    as_json: bool,
     build: BuildResult,
 ) -> None:
     """Look for spurious features that the model relies on.
@@ -440,10 +447,10 @@ def audit(
         found_images = labeled_folder.find(model, folder)
         images = read(model, found_images, progress, masks=drawn, seed=seed, pairs=pairs)
     if images.left_out:
-        click.secho(images.left_out, fg="yellow")
+        click.secho(images.left_out, fg="yellow", err=as_json)
     bench = TrialContext(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
-    click.echo(plan.sentence())
+    click.echo(plan.sentence(), err=as_json)
     out.mkdir(parents=True, exist_ok=True)
     with engine(settings, model) as workers, progress_bar("changing images") as progress:
         if workers:
@@ -454,12 +461,14 @@ def audit(
             seconds -= workers.test_pairs(model, folder, counts, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     written = report.write(audited, out, build.rule)
-    click.secho(audited.sentence(), bold=True)
+    click.secho(audited.sentence(), bold=True, err=as_json)
     for group in audited.verdict.groups:
         if group.tier != "informative":
-            click.echo(group.sentence(names, images.classes))
-    fails = build.tell(written, names, sum(map(len, found_images.by_class.values())))
-    click.echo(f"-> {out / 'report.html'}")
+            click.echo(group.sentence(names, images.classes), err=as_json)
+    fails = build.tell(written, names, sum(map(len, found_images.by_class.values())), err=as_json)
+    click.echo(f"-> {out / 'report.html'}", err=as_json)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "fails": fails, **written}, indent=1, allow_nan=False))
     build.publish(written, folder, out)
     if fails:
         sys.exit(1)
@@ -479,6 +488,7 @@ def audit(
 @PAIRS
 @MASKS
 @SEED
+@JSON
 @configured
 @gate
 def mend(
@@ -493,6 +503,7 @@ def mend(
     pairs: int,
     masks: Path | None,
     seed: int,
+    as_json: bool,
 ) -> None:
     """Write a copy of the model that no longer relies on a spurious feature.
 
@@ -530,20 +541,22 @@ def mend(
             masks=masks,
             progress=lambda fraction, what: show(fraction),
         )
-    click.secho(done.sentence, bold=True)
+    if as_json:
+        click.echo(json.dumps(document.document(done), indent=1))
+    click.secho(done.sentence, bold=True, err=as_json)
     if done.effects:
-        click.echo("\n".join(document.lines(document.rows(done))))
+        click.echo("\n".join(document.lines(document.rows(done))), err=as_json)
     if done.advice:
-        click.echo(f"\n{done.advice}")
+        click.echo(f"\n{done.advice}", err=as_json)
     if done.file:
-        click.echo(f"-> {done.file}")
+        click.echo(f"-> {done.file}", err=as_json)
     if done.effects and not done.mended:
         sys.exit(1)
 
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=Path)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @click.option(
     "--model-mb", type=click.IntRange(1), help="Maximum size of a file's tensors in megabytes; default: 4000."
 )
@@ -556,8 +569,6 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 
     Exits with status 0 if all files are data only, 1 if one would be refused, and 2 if one can't be read.
     """
-    import json
-
     from picasso import remedies
     from picasso.models.scan import Limits, reporting
 
@@ -573,34 +584,52 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 
 
 @main.command()
+@JSON
 @CONFIG
 @friendly
-def visualizations(config: Path | None) -> None:
+def visualizations(config: Path | None, as_json: bool) -> None:
     """List the visualizations and their settings."""
     from picasso.config import load
     from picasso.explanation.registry import Registry
 
+    found: list[dict[str, object]] = []
     for entry in Registry(load(config).plugin_dirs()).entries():
+        controls = entry.cls.ALLOWED_SETTINGS.controls() if entry.cls else {}
+        settings = [
+            {"name": name, "default": control.show(control.default), "help": control.help, "allowed": control.allowed()}
+            for name, control in controls.items()
+        ]
+        error = "" if entry.cls else entry.reason
+        found.append({"name": entry.name, "description": entry.description, "error": error, "settings": settings})
+        if as_json:
+            continue
         if entry.cls is None:
             click.secho(f"{entry.name}: can't be used: {entry.reason}", fg="red")
             continue
         click.secho(entry.name, bold=True)
         click.echo(f"  {entry.description}")
-        for name, control in entry.cls.ALLOWED_SETTINGS.controls().items():
-            click.echo(f"  {name}={control.show(control.default)}  {control.help} ({control.allowed()})")
+        for one in settings:
+            click.echo(f"  {one['name']}={one['default']}  {one['help']} ({one['allowed']})")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
 
 
 @main.command("new-visualization")
 @click.argument("name")
 @click.option("--dir", "folder", type=Path, default=Path("plugins"), show_default=True, help="Output folder.")
+@JSON
 @friendly
-def new_visualization(name: str, folder: Path) -> None:
+def new_visualization(name: str, folder: Path, as_json: bool) -> None:
     """Create a new visualization from a template.
 
     Writes a working visualization NAME, such as FunViz, and its template as a starting point.
     """
     from picasso.cli import scaffold
 
-    for file in scaffold.write(name, folder):
+    written = [str(file) for file in scaffold.write(name, folder)]
+    if as_json:
+        click.echo(json.dumps({"files": written}, indent=1))
+        return
+    for file in written:
         click.echo(f"wrote {file}")
     click.echo(f'Add the folder to your settings: PLUGIN_DIRS = ["{folder}"]')
