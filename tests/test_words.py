@@ -21,8 +21,8 @@ RETIRED = {
     r"(?i)\bsuspects?\b": "finding",
     r"(?i)\bgoes by something\b|\bthe thing itself\b|\bthe tale of\b|\ba room\b": "plain sentences",
 }
-# Names in files that are not text, and in models that were saved with them.
-KEPT = re.compile(r'pictures:0|"pictures"\)|This is no picture')
+# Names of other packages, in files that are not text, and in models that were saved with them.
+KEPT = re.compile(r'huggingface_hub\.ModelCard|pictures:0|"pictures"\)|This is no picture')
 TEXT = {".py", ".md", ".html", ".js", ".css", ".toml", ".yml", ".yaml", ".svg", ""}
 APART = ("tests/hostile/files/", "tests/hostile/found/", "picasso/static/vendor/", "tests/test_words.py", "LICENSE")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +14,14 @@ import click
 
 from picasso import __version__
 from picasso.cli.build_result import BuildResult, build_options
+from picasso.cli.check_result import CheckResult, check_options
 from picasso.cli.grading import GRADE, grade_all, require_one_target
 from picasso.cli.options import (
     BUDGET,
     COMPARE,
     CONFIG,
     ENGINE,
+    JSON,
     MASKS,
     PAIRS,
     SEED,
@@ -126,6 +129,7 @@ def work(folder: Path, idle: str) -> None:
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
 @GRADE
 @ENGINE
+@JSON
 @configured
 def explain(
     settings: Settings,
@@ -137,6 +141,7 @@ def explain(
     compare: tuple[str, ...],
     out: Path,
     grade: bool,
+    as_json: bool,
 ) -> None:
     """Explain IMAGES and write the results to a folder.
 
@@ -160,6 +165,7 @@ def explain(
     with loading_in_time():
         loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
+    written: list[dict[str, object]] = []
     chosen_targets = (*targets, *classes)
     with engine(settings, loaded[""]) as workers:
         for name, own in wanted.items():
@@ -170,12 +176,16 @@ def explain(
                     called = decode.without_ending(result.image).replace("/", "-")
                     folder = free_folder(out, f"{called}-{name}")
                     save(folder)
-                    click.echo(f"{result.image}: {Answer(result.image, result.predictions[:1]).text} -> {folder}")
+                    written.append({"folder": str(folder), **result.as_dict()})
+                    best = Answer(result.image, result.predictions[:1]).text
+                    click.echo(f"{result.image}: {best} -> {folder}", err=as_json)
                     notes |= dict.fromkeys((*result.model.notes, *result.notes))
     if grade:
-        grade_all(loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out)
+        grade_all(loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out, aside=as_json)
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
+    if as_json:
+        click.echo(json.dumps(written, indent=1, allow_nan=False))
     if len(good) < len(files):
         sys.exit(2)
 
@@ -218,8 +228,13 @@ def computed(
         yield Result.load(folder), partial(shutil.move, folder)
 
 
-def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
-    """Return the files that can be read as images, and print an error for each of the others.
+def print_error(file: Path, message: str) -> None:
+    """Print an error about a file, which the message names."""
+    click.secho(f"picasso: {message}", fg="red", err=True)
+
+
+def readable(files: Sequence[Path], settings: Settings, tell: Callable[[Path, str], None] = print_error) -> list[Path]:
+    """Return the files that can be read as images, and tell an error for each of the others.
 
     This runs before the model is loaded, which takes seconds. If the model class opens images itself, all files are
     returned. If there are files but none can be read, the command ends.
@@ -239,7 +254,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
             # Several folders may have files of the same name.
             rest = error.message.removeprefix(display_name(file.name))
             message = f"{file}{rest}" if rest != error.message else rest
-            click.secho(f"picasso: {message}", fg="red", err=True)
+            tell(file, message)
     if files and not good:
         sys.exit(2)
     return good
@@ -249,28 +264,36 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
 @click.argument("images", nargs=-1, type=Path)
 @click.option("--folder", type=Path, help="Folder of images with truth; measures how well the model does.")
 @click.option("--out", type=Path, help="Folder to write each image to as the model sees it, as PNG.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @configured
-def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
+@gate
+@check_options
+def check(
+    settings: Settings,
+    images: tuple[Path, ...],
+    folder: Path | None,
+    out: Path | None,
+    as_json: bool,
+    build: CheckResult,
+) -> None:
     """Print a summary of the model and its predictions.
 
     Loads the model and predicts IMAGES or the samples.
 
-    Exits with status 2 if an image could not be read; the other images are still predicted.
+    Exits with status 0 if nothing fails, 1 if a warning fails by --fail-on, and 2 if the model could not be checked or
+    an image could not be read; the other images are still predicted.
     """
-    import json
-
     from picasso import models
     from picasso.evaluation import model_check
     from picasso.explanation.inputs import expand, image_from, names_of
     from picasso.imaging import decode
 
     shown = list(expand(images or list(settings.sample_files(10).values())))
-    good = readable(shown, settings)
+    good = readable(shown, settings, build.unreadable)
     with loading_in_time():
         model = models.load_configured(settings)
-    named = zip(good, names_of(good), strict=True)
-    opened = (image_from(file, index, name, model) for index, (file, name) in enumerate(named))
+    named = list(zip(names_of(good), good, strict=True))
+    opened = (image_from(file, index, name, model) for index, (name, file) in enumerate(named))
 
     def show(name: str, view: Image.Image) -> None:
         if out:
@@ -286,8 +309,8 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
             click.echo(f"{name:>{width}}  {value}")
         for warning in report.warnings:
             click.secho(f"{'warning':>{width}}  {warning}", fg="yellow")
-    if len(good) < len(shown):
-        sys.exit(2)
+    if status := build.tell(report, dict(named), folder):
+        sys.exit(status)
 
 
 @main.command()
@@ -314,7 +337,7 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     type=Path,
     help="Output folder of --channel and --concepts; default: picasso-card or picasso-concepts.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @configured
 def inside(
     settings: Settings,
@@ -337,8 +360,6 @@ def inside(
     the images in which it is largest, and counts the predictions that change. With --concepts, finds directions of
     the channels that explain the feature maps, and measures how much the predictions depend on each.
     """
-    import json
-
     from picasso import models
     from picasso.inside.channel import channel_card
     from picasso.inside.concepts import concepts as find_concepts
@@ -389,6 +410,7 @@ def inside(
 @MASKS
 @SEED
 @ENGINE
+@JSON
 @configured
 @gate
 @build_options
@@ -400,6 +422,7 @@ def audit(
     pairs: int,
     masks: Path | None,
     seed: int,
+    as_json: bool,
     build: BuildResult,
 ) -> None:
     """Look for spurious features that the model relies on.
@@ -431,10 +454,10 @@ def audit(
         found_images = labeled_folder.find(model, folder)
         images = read(model, found_images, progress, masks=drawn, seed=seed, pairs=pairs)
     if images.left_out:
-        click.secho(images.left_out, fg="yellow")
+        click.secho(images.left_out, fg="yellow", err=as_json)
     bench = TrialContext(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
-    click.echo(plan.sentence())
+    click.echo(plan.sentence(), err=as_json)
     out.mkdir(parents=True, exist_ok=True)
     with engine(settings, model) as workers, progress_bar("changing images") as progress:
         if workers:
@@ -445,12 +468,15 @@ def audit(
             seconds -= workers.test_pairs(model, folder, counts, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     written = report.write(audited, out, build.rule)
-    click.secho(audited.sentence(), bold=True)
+    click.secho(audited.sentence(), bold=True, err=as_json)
     for group in audited.verdict.groups:
         if group.tier != "informative":
-            click.echo(group.sentence(names, images.classes))
-    fails = build.tell(written, names, sum(map(len, found_images.by_class.values())))
-    click.echo(f"-> {out / 'report.html'}")
+            click.echo(group.sentence(names, images.classes), err=as_json)
+    fails = build.tell(written, names, sum(map(len, found_images.by_class.values())), err=as_json)
+    click.echo(f"-> {out / 'report.html'}", err=as_json)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "fails": fails, **written}, indent=1, allow_nan=False))
+    build.publish(written, folder, out)
     if fails:
         sys.exit(1)
     if not audited.coverage.judged or audited.coverage.swapped:
@@ -469,6 +495,7 @@ def audit(
 @PAIRS
 @MASKS
 @SEED
+@JSON
 @configured
 @gate
 def mend(
@@ -483,6 +510,7 @@ def mend(
     pairs: int,
     masks: Path | None,
     seed: int,
+    as_json: bool,
 ) -> None:
     """Write a copy of the model that no longer relies on a spurious feature.
 
@@ -520,20 +548,22 @@ def mend(
             masks=masks,
             progress=lambda fraction, what: show(fraction),
         )
-    click.secho(done.sentence, bold=True)
+    if as_json:
+        click.echo(json.dumps(document.document(done), indent=1))
+    click.secho(done.sentence, bold=True, err=as_json)
     if done.effects:
-        click.echo("\n".join(document.lines(document.rows(done))))
+        click.echo("\n".join(document.lines(document.rows(done))), err=as_json)
     if done.advice:
-        click.echo(f"\n{done.advice}")
+        click.echo(f"\n{done.advice}", err=as_json)
     if done.file:
-        click.echo(f"-> {done.file}")
+        click.echo(f"-> {done.file}", err=as_json)
     if done.effects and not done.mended:
         sys.exit(1)
 
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=Path)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 @click.option(
     "--model-mb", type=click.IntRange(1), help="Maximum size of a file's tensors in megabytes; default: 4000."
 )
@@ -546,8 +576,6 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 
     Exits with status 0 if all files are data only, 1 if one would be refused, and 2 if one can't be read.
     """
-    import json
-
     from picasso import remedies
     from picasso.models.scan import Limits, reporting
 
@@ -563,34 +591,52 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 
 
 @main.command()
+@JSON
 @CONFIG
 @friendly
-def visualizations(config: Path | None) -> None:
+def visualizations(config: Path | None, as_json: bool) -> None:
     """List the visualizations and their settings."""
     from picasso.config import load
     from picasso.explanation.registry import Registry
 
+    found: list[dict[str, object]] = []
     for entry in Registry(load(config).plugin_dirs()).entries():
+        controls = entry.cls.ALLOWED_SETTINGS.controls() if entry.cls else {}
+        settings = [
+            {"name": name, "default": control.show(control.default), "help": control.help, "allowed": control.allowed()}
+            for name, control in controls.items()
+        ]
+        error = "" if entry.cls else entry.reason
+        found.append({"name": entry.name, "description": entry.description, "error": error, "settings": settings})
+        if as_json:
+            continue
         if entry.cls is None:
             click.secho(f"{entry.name}: can't be used: {entry.reason}", fg="red")
             continue
         click.secho(entry.name, bold=True)
         click.echo(f"  {entry.description}")
-        for name, control in entry.cls.ALLOWED_SETTINGS.controls().items():
-            click.echo(f"  {name}={control.show(control.default)}  {control.help} ({control.allowed()})")
+        for one in settings:
+            click.echo(f"  {one['name']}={one['default']}  {one['help']} ({one['allowed']})")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
 
 
 @main.command("new-visualization")
 @click.argument("name")
 @click.option("--dir", "folder", type=Path, default=Path("plugins"), show_default=True, help="Output folder.")
+@JSON
 @friendly
-def new_visualization(name: str, folder: Path) -> None:
+def new_visualization(name: str, folder: Path, as_json: bool) -> None:
     """Create a new visualization from a template.
 
     Writes a working visualization NAME, such as FunViz, and its template as a starting point.
     """
     from picasso.cli import scaffold
 
-    for file in scaffold.write(name, folder):
+    written = [str(file) for file in scaffold.write(name, folder)]
+    if as_json:
+        click.echo(json.dumps({"files": written}, indent=1))
+        return
+    for file in written:
         click.echo(f"wrote {file}")
     click.echo(f'Add the folder to your settings: PLUGIN_DIRS = ["{folder}"]')

@@ -31,6 +31,8 @@ def grade_all(
     plugin_dirs: Sequence[Path],
     targets: Sequence[str],
     out: Path,
+    *,
+    aside: bool,
 ) -> None:
     """Grade visualizations, write a JSON file for each, and print their sentences and, for several, a ranking.
 
@@ -41,6 +43,7 @@ def grade_all(
         plugin_dirs: the folders with custom visualizations.
         targets: the target, or none.
         out: the folder for the files.
+        aside: whether to print to standard error.
     """
     from picasso.grading import ranking
     from picasso.grading.grade import grade
@@ -52,7 +55,7 @@ def grade_all(
             options: dict[str, Any] = {"targets": targets, "plugin_dirs": plugin_dirs, "progress": progress}
             graded = grade(model, name, list(images), **options, **settings)
         file.write_text(json.dumps(graded.as_dict(), indent=1), encoding="utf-8")
-        click.echo(f"{name}: {graded.sentence} -> {file}")
+        click.echo(f"{name}: {graded.sentence} -> {file}", err=aside)
         grades.append(graded)
     if len(grades) > 1:
-        click.echo("\n".join(ranking.lines(grades)))
+        click.echo("\n".join(ranking.lines(grades)), err=aside)

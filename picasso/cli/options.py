@@ -40,6 +40,9 @@ SEED = click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show
 ENGINE = click.option(
     "--engine", metavar="NAME", help="Workers to compute with, such as processes:2 or folder:PATH; default: none."
 )
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON; whatever else is said goes to stderr."
+)
 COMPARE = click.option(
     "--compare",
     multiple=True,

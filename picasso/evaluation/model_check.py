@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,30 @@ class Answer:
         return ", ".join([*shown, *more]) or NOTHING
 
 
+class Source(StrEnum):
+    """What a warning is about."""
+
+    MODEL = "model"
+    IMAGE = "image"
+    OUTPUT = "output"
+    TRUTH = "truth"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A possible problem to check.
+
+    Attributes:
+        source: what it is about: how the model was read, how an image was, the predictions, or the images with truth.
+        text: what it is.
+        image: the name of the image, if it is about one.
+    """
+
+    source: Source
+    text: str
+    image: str = ""
+
+
 @dataclass(frozen=True)
 class Report:
     """The outcome of a check.
@@ -67,7 +92,7 @@ class Report:
         layers: the layers with feature maps, first to last.
         answers: the predictions for some images.
         measured: how well it does on a folder with truth, if one was given.
-        warnings: possible problems to check.
+        problems: possible problems to check.
         view: the first of the images as the model sees it, as a data URL of a PNG; "" without images.
     """
 
@@ -77,8 +102,13 @@ class Report:
     layers: tuple[Layer, ...]
     answers: tuple[Answer, ...]
     measured: Measured | None
-    warnings: tuple[str, ...]
+    problems: tuple[Problem, ...]
     view: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the possible problems are."""
+        return tuple(one.text for one in self.problems)
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -156,14 +186,14 @@ def check(
         BadRequest: the folder does not fit the model.
     """
     card, names = model.card(), tuple(str(name) for name in model.class_names())
-    warnings = list(card.notes)
+    problems = [Problem(Source.MODEL, text) for text in card.notes]
     # One at a time, so that only one image is in memory at full size.
     seen: list[tuple[str, Array]] = []
     first = ""
     for image in images:
         array, view = as_seen(model, image)
         seen.append((image.name, array))
-        warnings += image.notes
+        problems += [Problem(Source.IMAGE, text, image.name) for text in image.notes]
         first = first or decode.data_address(decode.encode(view))
         show(image.name, view)
     answers: tuple[Answer, ...] = ()
@@ -171,14 +201,15 @@ def check(
         inputs = np.stack([array for _, array in seen])
         outputs = model.predict(inputs)
         answers = tuple(Answer(name, best) for (name, _), best in zip(seen, model.decode(outputs), strict=True))
-        warnings += model.check_output(inputs)
+        texts = [*model.check_output(inputs)]
         if isinstance(model.spec, Classification):
-            warnings += output_warnings(outputs, names, model.output_kind or model.task)
+            texts += output_warnings(outputs, names, model.output_kind or model.task)
         else:
-            warnings += constant_warnings(inputs, outputs)
+            texts += constant_warnings(inputs, outputs)
+        problems += [Problem(Source.OUTPUT, text) for text in texts]
     measured = measures.measure(model, folder, progress) if folder else None
-    warnings += measured.all_warnings if measured else ()
-    return Report(card, understood(model), names, tuple(model.layers()), answers, measured, tuple(warnings), first)
+    problems += [Problem(Source.TRUTH, text) for text in (measured.all_warnings if measured else ())]
+    return Report(card, understood(model), names, tuple(model.layers()), answers, measured, tuple(problems), first)
 
 
 def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") -> list[str]:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from picasso.cli.command import main
 
 
-@pytest.mark.parametrize("words", [["audit", "images"], ["mend", "images", "--out", "mended.keras"]])
+@pytest.mark.parametrize("words", [["audit", "images"], ["check"], ["mend", "images", "--out", "mended.keras"]])
 def test_an_interrupted_command_ends_as_in_a_shell(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt

@@ -32,6 +32,8 @@ NOT_RUN = {
     r"docker ": "needs Docker",
     r"(export TF_NUM_INTRAOP_THREADS=\$SLURM|exec picasso work )": "needs Slurm; test_team.py runs the script",
     r"export DASK_": "needs certificates; test_dask_crew.py has some",
+    r"pip install 'picasso-viz\[(mlflow|wandb)": "installs packages from the network",
+    r"(export MLFLOW_|picasso audit .* --log-to mlflow|WANDB_MODE=offline)": "see tests/integrations",
     r"python -m benchmarks\.": "takes longer than an hour",
     r"curl ": "needs a server with a past; test_rest.py sends the requests of the page to one",
     r"(cd picasso/examples/tanks|picasso (audit|mend) images .*data/(cloudy|right)\.keras)": "see test_tanks.py",
@@ -141,7 +143,8 @@ def test_commands_work_as_typed(name: str, checkout: Path, tmp_path: Path, reque
                 timeout=SECONDS,
             )
             # The status of an audit is its outcome: the untrained networks of this test separate no classes.
-            works = done.returncode == 0 or (command.startswith("picasso audit ") and "report.html" in done.stdout)
+            judged = re.match("picasso audit .*report.html", f"{command} {done.stdout}", re.DOTALL)
+            works = done.returncode == 0 or judged or (done.returncode == 1 and "--fail-on warning" in command)
             said = "" if works else f"{done.stdout}{done.stderr}" or "no output"
         wrong += [f"$ {command}\n{said[-1500:]}"] if said else []
     assert not wrong, "\n\n".join(wrong)

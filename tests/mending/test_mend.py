@@ -244,8 +244,11 @@ def test_the_command_ends_with_0_1_or_2(images: Path, saved: Path, labels: Path,
     assert "import keras" in said
     assert not (tmp_path / "no.keras").exists()
     edges(0.0).save(tmp_path / "good.keras")
-    status, said = command(labels, images, "--model", tmp_path / "good.keras", "--out", tmp_path / "copy.keras")
-    assert (status, said.strip()) == (0, NOTHING)
+    words = ["mend", images, "--model", tmp_path / "good.keras", "--out", tmp_path / "copy.keras"]
+    words += ["--preprocess", "0..255", "--labels", labels, "--json"]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert (result.exit_code, json.loads(result.stdout)["sentence"]) == (0, NOTHING)
+    assert NOTHING in result.stderr
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, "something") for kind in advice.OF_KIND])

@@ -1,0 +1,73 @@
+"""``picasso audit --log-to wandb`` without a network, read back from the file that Weights & Biases writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audit.test_audit import audit
+from tests.docs.blocks import ROOT
+
+pytest.importorskip("wandb")
+
+
+def records(content: bytes) -> list[Any]:
+    """Return the records of the file of an offline run.
+
+    After a header of 7 bytes, it is a log as LevelDB writes it: blocks of 32 KiB with parts of records, each after
+    its checksum, its length and its kind (1: all, 2: first, 3: middle, 4: last).
+    """
+    from wandb.proto import wandb_internal_pb2
+
+    found, part, at = [], b"", 7
+    while at + 7 <= len(content):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, at)
+        part += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(part)
+            found.append(record)
+            part = b""
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_audit_is_an_offline_run(tmp_path: Path) -> None:
+    audit(tmp_path, 0.9)
+    words = ["audit", "images", "--config", "config.py", "--out", "out", "--log-to", "wandb"]
+    home = {name: str(tmp_path / name.lower()) for name in ("HOME", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")}
+    done = subprocess.run(
+        [sys.executable, "-m", "picasso", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env=os.environ | home | {"WANDB_MODE": "offline", "WANDB_PROJECT": "tanks", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    written = json.loads((tmp_path / "out" / "audit.json").read_text())
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    found = records(file.read_bytes())
+    (run,) = (one.run for one in found if one.WhichOneof("record_type") == "run")
+    assert (run.project, run.job_type) == ("tanks", "picasso-audit")
+    values: dict[str, Any] = {}
+    for one in found:
+        for item in one.summary.update:
+            values[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+    assert values["audit/alarms"] == sum(one["alarm"] for one in written["findings"]) > 0
+    assert values["audit/reliance"] > 0.1
+    (artifact,) = (one.artifact for one in found if one.WhichOneof("record_type") == "artifact")
+    assert (artifact.name, {one.path for one in artifact.manifest.contents}) == (
+        "picasso-audit",
+        {"audit.json", "junit.xml", "report.html"},
+    )
