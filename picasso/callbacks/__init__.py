@@ -10,12 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from picasso.callbacks.audit import Audit
     from picasso.callbacks.explain import Explain
 
-__all__ = ["Explain"]
+__all__ = ["Audit", "Explain"]
 
 # The modules of the names that are imported on first use.
-LAZY = {"Explain": "explain"}
+LAZY = {"Audit": "audit", "Explain": "explain"}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,8 @@ from picasso.explanation.inputs import Source, expand, image_from, named
 from picasso.explanation.pipeline import GROUP, asked_for, find, other_image, run
 from picasso.explanation.result import Result
 from picasso.models.base import Model
+from picasso.summaries.event_writer import EventWriter, require_package
+from picasso.summaries.records import write_epoch, write_panel, write_view
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.panel import Panel
 
@@ -37,6 +39,8 @@ class Explain(EpochCallback):
             None writes none.
         classes: the class of each image, or one for all, by name or index. Without it, each map is about the class that
             the model then predicts, so that maps of different epochs may be about different classes.
+        tensorboard: the folder for an event file of TensorBoard, such as ``"logs/picasso"``; None writes none. It needs
+            the package ``tensorboard``.
         checkpoints: whether the folder gets the model of each epoch, which the timeline of the application needs.
         model: the Keras model to explain; None for the one that is trained. It may be a part of that one.
         labels: the class names, as for :func:`picasso.load_model`.
@@ -47,6 +51,7 @@ class Explain(EpochCallback):
     Raises:
         BadRequest: an argument is invalid, or an image can't be read.
         NotFound: there is no visualization of that name.
+        ConfigurationError: the package ``tensorboard`` is needed and not installed.
 
     Examples:
         >>> import json, tempfile
@@ -76,6 +81,7 @@ class Explain(EpochCallback):
         to: str | Path | None = None,
         *,
         classes: int | str | Sequence[int | str] = (),
+        tensorboard: str | Path | None = None,
         checkpoints: bool = True,
         model: Any = None,
         labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
@@ -84,8 +90,10 @@ class Explain(EpochCallback):
         **settings: object,
     ) -> None:
         super().__init__(every, model, labels, preprocess)
-        if to is None:
-            raise BadRequest("Explain() needs a folder: to='training'.", field="to")
+        if to is None and tensorboard is None:
+            raise BadRequest("Explain() writes nothing: pass a folder as to or tensorboard.", field="to")
+        if tensorboard is not None:
+            require_package()
         sources = list(expand(images))
         names = named(sources)
         self._images = [image_from(one, place, names[place]) for place, one in enumerate(sources)]
@@ -99,7 +107,9 @@ class Explain(EpochCallback):
                 field="classes",
             )
         self._classes: list[int | str | None] = [*alike] if alike else [None] * len(sources)
-        self._folder = TimelineFolder(Path(to))
+        self._folder = None if to is None else TimelineFolder(Path(to))
+        self._logdir = None if tensorboard is None else Path(tensorboard)
+        self._events: EventWriter | None = None
         self._checkpoints, self._images_written = checkpoints, False
         self._last: list[Panel | None] = [None] * len(sources)
 
@@ -120,17 +130,40 @@ class Explain(EpochCallback):
             }
             for number, (result, panel, alike) in enumerate(zip(results, maps, agreements, strict=True))
         ]
-        self._folder.write(epoch, results, {"epoch": epoch, "logs": numbers(logs), "images": described})
-        if not self._images_written:
-            self._folder.write_images(self._images)
-            self._images_written = True
-        if self._checkpoints:
-            self._write_checkpoint(model, epoch)
+        line = {"epoch": epoch, "logs": numbers(logs), "images": described}
+        if self._folder:
+            self._folder.write(epoch, results, line)
+            if not self._images_written:
+                self._folder.write_images(self._images)
+                self._images_written = True
+            if self._checkpoints:
+                self._write_checkpoint(self._folder, model, epoch)
+        if self._logdir:
+            self._write_events(self._logdir, line, results, maps)
 
-    def _write_checkpoint(self, model: Model, epoch: int) -> None:
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Close the event file; a further training begins another one."""
+        if self._events:
+            self._events.close()
+            self._events = None
+
+    def _write_events(
+        self, logdir: Path, line: Mapping[str, Any], results: Sequence[Result], maps: Sequence[Panel | None]
+    ) -> None:
+        """Write the maps and numbers of an epoch, and with the first one the images."""
+        epoch, begun = line["epoch"], self._events is not None
+        events = self._events = self._events or EventWriter(logdir)
+        write_epoch(events, line)
+        for result, panel in zip(results, maps, strict=True):
+            if not begun:
+                write_view(events, f"image/{result.image}", result, epoch)
+            if panel:
+                write_panel(events, f"map/{result.image}", panel, result, epoch)
+
+    def _write_checkpoint(self, folder: TimelineFolder, model: Model, epoch: int) -> None:
         """Write the checkpoint of an epoch; a model that can't be saved still has its maps."""
         try:
-            self._folder.write_checkpoint(epoch, self.keras_model(), model, self._preprocess)
+            folder.write_checkpoint(epoch, self.keras_model(), model, self._preprocess)
         except Exception as error:
             log.warning("Explain wrote no checkpoint for epoch %d: %s", epoch, sentence(error))
 

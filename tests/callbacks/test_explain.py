@@ -209,11 +209,45 @@ def test_a_second_training_in_the_folder_replaces_its_later_epochs(data: Data, t
     assert sorted(file.stem for file in tmp_path.glob("*.keras")) == [f"epoch-000{epoch}" for epoch in (1, 2, 3)]
 
 
+def test_maps_and_numbers_are_written_for_tensorboard(data: Data, tmp_path: Path) -> None:
+    """TensorBoard reads what the folder has, with the epoch as step."""
+    pytest.importorskip("tensorboard")
+    from picasso.explanation import render
+    from tests.summaries.test_existing import images, read, values
+
+    explain = Explain(data[0][:2], "SaliencyMaps", to=tmp_path / "a", tensorboard=tmp_path / "b", classes=[0, 1])
+    fit(network(), data, explain)
+    events = read(tmp_path / "b")
+    assert set(events.Tags()["tensors"]) == {
+        f"{kind}/image {number}" for kind in ("image", "map", "confidence", "agreement") for number in (0, 1)
+    }
+    written = lines(tmp_path / "a")
+    assert values(events, "confidence/image 1") == {
+        one["epoch"]: pytest.approx(one["images"][1]["confidence"]) for one in written
+    }
+    assert values(events, "agreement/image 0") == {
+        one["epoch"]: pytest.approx(one["images"][0]["agreement"]) for one in written[1:]
+    }
+    drawn = images(events, "map/image 0")
+    assert sorted(drawn) == [1, 2, 3]
+    result = Result.load(tmp_path / "a" / written[1]["images"][0]["map"])
+    np.testing.assert_array_equal(np.asarray(drawn[2]), np.asarray(render.draw(result.panels[-1], result.view)))
+    assert sorted(images(events, "image/image 0")) == [1]
+
+
+def test_only_tensorboard(data: Data, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    explain = Explain(data[0][:1], "SaliencyMaps", tensorboard=tmp_path)
+    fit(network(), data, explain, epochs=1)
+    fit(network(), data, explain, epochs=1)
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"every": 0}, BadRequest, "every is the number of epochs between two records, 1 or more, not 0"),
-        ({"to": None}, BadRequest, "needs a folder"),
+        ({"to": None}, BadRequest, "pass a folder as to or tensorboard"),
         ({"classes": [1]}, BadRequest, "There are 1 classes for 2 images"),
         ({"visualization": "Saliency"}, NotFound, "Saliency"),
         ({"Window": 3}, BadRequest, "Window"),

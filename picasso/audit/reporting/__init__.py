@@ -1,3 +1,13 @@
 """What an audit leaves behind: the views of a folder, the evidence, and the report."""
 
-__all__ = ["annotations", "baseline", "failures", "page_policy", "performance", "recommendations", "report", "summary"]
+__all__ = [
+    "annotations",
+    "baseline",
+    "failures",
+    "page_policy",
+    "performance",
+    "recommendations",
+    "reliance",
+    "report",
+    "summary",
+]
