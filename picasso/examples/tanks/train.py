@@ -4,7 +4,7 @@
 
 The first is trained as in the tale: all tanks were photographed under clouds. For the second the weather says nothing.
 With ``--audit``, both are audited after each epoch, and FOLDER gets ``cloudy/audit.jsonl`` and ``right/audit.jsonl``.
-The shortcut is learned within the first pass over the images, so ``--steps`` makes epochs shorter.
+The shortcut is learned within the first batches, so ``--steps`` makes epochs shorter.
 Picasso itself never runs this file.
 """
 
