@@ -57,14 +57,14 @@ $(FLOORS)/installed: pyproject.toml tests/floors.py
 	$(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m tests.floors > $(FLOORS)/constraints.txt
 	$(FLOORS)/bin/pip install --quiet --disable-pip-version-check --constraint $(FLOORS)/constraints.txt \
-		--editable '.[keras2,onnx,tflite,notebook,dask,metrics,concepts]' pytest pytest-xdist hypothesis trustme
+		--editable '.[keras2,onnx,tflite,notebook,dask,metrics,tensorboard,concepts]' pytest pytest-xdist hypothesis trustme
 	touch $@
 
 # Old versions warn of what new ones of other packages no longer have.
 test-floors: $(FLOORS)/installed
 	$(FLOORS)/bin/python -m pytest --quiet -W ignore --numprocesses 2 --dist loadfile $(wildcard tests/models/test_scan_*.py) \
 		tests/models/test_recognition.py tests/models/test_versions.py tests/test_redaction.py tests/web/test_documentation.py \
-		tests/explanation/test_widget.py tests/jobs/test_dask_crew.py tests/inside/test_factors.py tests/inside/test_concepts.py
+		tests/explanation/test_widget.py tests/jobs/test_dask_crew.py tests/inside/test_factors.py tests/inside/test_concepts.py tests/summaries
 
 # The packages of `make install` and, in addition, those that Picasso can be used with.
 $(INTEGRATIONS)/installed: $(VENV)/installed pyproject.toml

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-# The extras that model files, the widget, a cluster, monitoring and concepts need.
-EXTRAS = ("keras2", "onnx", "tflite", "notebook", "dask", "metrics", "concepts")
+# The extras that model files, the widget, a cluster, monitoring, TensorBoard and concepts need.
+EXTRAS = ("keras2", "onnx", "tflite", "notebook", "dask", "metrics", "tensorboard", "concepts")
 BOUND = re.compile(r"(?P<name>[\w-]+)>=(?P<oldest>[\d.]+)")
 
 

@@ -485,6 +485,22 @@ def audit(
 
 
 @main.command()
+@click.argument("source", type=Path)
+@click.option("--logdir", type=Path, required=True, help="Folder for the event file.")
+@click.option("--link", default="", metavar="URL", help="Web address of the HTML report, to link it.")
+@friendly
+def tensorboard(source: Path, logdir: Path, link: str) -> None:
+    """Write results or an audit as an event file for TensorBoard.
+
+    SOURCE is the output folder of picasso explain or picasso audit, or a training recorded by a callback.
+    """
+    from picasso.summaries.existing import write_existing
+
+    written = write_existing(source, logdir, link)
+    click.echo(f"wrote {written} -> {logdir}")
+
+
+@main.command()
 @click.argument("folder", type=Path)
 @click.option("--out", type=Path, required=True, help="File for the mended copy (.keras); must not exist.")
 @click.option("--audit", "earlier", type=Path, help="Output folder of an earlier audit, whose tests are not repeated.")

@@ -87,6 +87,9 @@ class Model(Framework):
     output_found: str = ""
     #: The fixed batch size of the model, or None if it accepts any.
     fixed_batch: int | None = None
+    #: Whether the weights may change during use, because the model is being trained. Occlusion then predicts whole
+    #: images, because what it computes once from the weights would become wrong.
+    weights_change: bool = False
     notes: tuple[str, ...] = ()
     #: The maximum difference of one image's probabilities, and logits, between repeated predictions, at random or
     #: because of the other images of a batch; 0 for a deterministic model. warm_up() measures both.

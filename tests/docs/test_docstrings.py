@@ -21,8 +21,8 @@ from tests.conftest import close
 from tests.docs.blocks import BLOCKS, PAGES, ROOT
 
 PACKAGES = ("picasso", "picasso.models", "picasso.visualizations", "picasso.audit.interventions")
-# The model that the slow examples load; TensorFlow takes seconds to start.
-ON_TENSORFLOW = "examples/keras/data/mnist.keras"
+# What the slow examples load or import; TensorFlow takes seconds to start.
+ON_TENSORFLOW = re.compile(r"examples/keras/data/mnist\.keras|import (Explain|Audit)$", re.MULTILINE)
 
 
 def name_of(file: Path) -> str:
@@ -114,7 +114,10 @@ def test_what_attribution_methods_share_is_described(module: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if ON_TENSORFLOW in text else ()) for name, text in EXAMPLES.items()],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * bool(ON_TENSORFLOW.search(text)))
+        for name, text in EXAMPLES.items()
+    ],
 )
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -35,8 +35,10 @@ NOT_RUN = {
     r"pip install 'picasso-viz\[(mlflow|wandb)": "installs packages from the network",
     r"(export MLFLOW_|picasso audit .* --log-to mlflow|WANDB_MODE=offline)": "see tests/integrations",
     r"python -m benchmarks\.": "takes longer than an hour",
+    r"python -m picasso\.examples\.tanks\.train ": "trains for minutes",
     r"curl ": "needs a server with a past; test_rest.py sends the requests of the page to one",
     r"(cd picasso/examples/tanks|picasso (audit|mend) images .*data/(cloudy|right)\.keras)": "see test_tanks.py",
+    r"(picasso|tensorboard) .*(training/config\.yaml|--logdir)": "needs a training; see tests/callbacks",
     r"picasso serve .*/etc/picasso/password": "needs a file that only root can write",
 }
 SECONDS = 300

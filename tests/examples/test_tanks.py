@@ -106,3 +106,25 @@ def test_channels_that_follow_the_brightness_matter_to_the_bad_detector_alone() 
     assert gaps["cloudy"][0] > 0.95
     assert gaps["cloudy"][1] < 0.35
     assert max(map(abs, gaps["right"])) < 0.07
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_training_shows_that_the_shortcut_is_learned_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a few batches, the detector of cloudy tanks relies on brightness."""
+    from picasso.audit.interventions.quantile_match import PropertyChange
+    from picasso.audit.properties import PROPERTIES
+    from picasso.callbacks import Audit
+    from picasso.callbacks.json_lines import read_epochs
+    from picasso.examples.tanks import train
+
+    monkeypatch.setattr(train, "TRAINING", 300)
+    brightness = [one for one in map(PropertyChange, PROPERTIES) if one.name == "brightness"]
+    audit = Audit(folder, to=tmp_path, interventions=brightness, labels=CLASSES, preprocess="0..255")
+    train.train("cloudy", 1.0, 0, [audit], epochs=3, steps_per_epoch=5)
+    last = read_epochs(tmp_path / "audit.jsonl")[-1]
+    (found,) = last["reliance"]
+    assert (last["epoch"], found["name"], found["tier"]) == (3, "brightness", "relies on")
+    assert found["value"] > 0.8

@@ -9,6 +9,7 @@ __all__ = [
     "page_policy",
     "performance",
     "recommendations",
+    "reliance",
     "report",
     "summary",
 ]

@@ -9,7 +9,7 @@ MNIST's authors are read as well. Picasso itself never runs this file.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -42,7 +42,9 @@ def build() -> keras.Model:
     )
 
 
-def train(build: Callable[[], keras.Model], folder: Path, epochs: int) -> keras.Model:
+def train(
+    build: Callable[[], keras.Model], folder: Path, epochs: int, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> keras.Model:
     """Train a network on the 60,000 training digits and print the accuracy on the 10,000 test digits."""
     keras.utils.set_random_seed(7)
     digits, tests = mnist.load(folder, "train"), mnist.load(folder, "t10k")
@@ -63,7 +65,7 @@ def train(build: Callable[[], keras.Model], folder: Path, epochs: int) -> keras.
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    trainer.fit(inputs, digits.labels, batch_size=128, epochs=epochs, verbose=2)
+    trainer.fit(inputs, digits.labels, batch_size=128, epochs=epochs, verbose=2, callbacks=list(callbacks))
     guesses = model.predict(tests.images[..., None].astype("float32") / 255, verbose=0).argmax(1)
     print(f"test accuracy {np.mean(guesses == tests.labels):.4f}")
     return model

@@ -23,6 +23,8 @@ from picasso.models.outputs import contradictions, parse, parse_decoder, parse_t
 from picasso.models.random_weights import RandomWeights
 from picasso.models.tf.graph import Graph, Said
 from picasso.models.tf.incremental.checked import TOLERANCE, Checked
+from picasso.models.tf.incremental.occlusion import Incremental
+from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, OutputTask
 
@@ -108,7 +110,13 @@ class GraphModel(Model):
             # Other images may differ more than the test images whose difference the limit is for. While that difference
             # is measured, nothing is refused.
             tolerance = max(TOLERANCE, 2 * self.precision_limit) if self.imprecision else np.inf
-        build, exact = self._graph.incremental, self._predict_exactly
+
+        def build() -> Incremental:
+            if self.weights_change:
+                raise Unsupported("its weights may change")
+            return self._graph.incremental()
+
+        exact = self._predict_exactly
         return Checked(self.checkpoint, build, plain, exact, self._probe, memory, self.spec, tolerance)
 
     def compute_fast(self, *, fast: bool) -> None:

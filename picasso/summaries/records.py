@@ -1,0 +1,95 @@
+"""The summaries of a result, of a training and of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from picasso.audit.reporting.reliance import described, reliance, subject
+from picasso.audit.reporting.summary import escaped
+from picasso.explanation import legend, render
+from picasso.explanation.result import Result
+from picasso.summaries.event_writer import EventWriter
+from picasso.visualizations.panel import Panel
+
+Document = Mapping[str, Any]
+AGREEMENT = "Rank correlation of the map with that of the epoch before."
+RELIANCE = "How far the change moves predictions on the way between two classes."
+
+
+def write_panel(events: EventWriter, tag: str, panel: Panel, result: Result, step: int) -> None:
+    """Write a map over its image, with its quantity as description."""
+    document = panel.describe()
+    about = f"{result.visualization} of {panel.title}: {legend.details(document)}"
+    events.image(tag, render.draw(panel, result.view), step, escaped(about))
+
+
+def write_view(events: EventWriter, tag: str, result: Result, step: int) -> None:
+    """Write an image as the model sees it."""
+    drawn: Image.Image = render.enlarge(np.asarray(result.view))
+    events.image(tag, drawn, step)
+
+
+def write_result(events: EventWriter, result: Result, step: int = 0) -> None:
+    """Write all maps of a result, the values of their targets, and the agreement of compared models."""
+    write_view(events, f"image/{result.image}", result, step)
+    for panel in result.panels:
+        if panel.kind == "map":
+            group = f"/{panel.group}" if panel.group else ""
+            about = f"{result.image}/{result.visualization}{group}/{panel.title}"
+            write_panel(events, f"map/{about}", panel, result, step)
+            events.scalar(f"value/{about}", panel.probability if panel.value is None else panel.value, step, panel.unit)
+    events.scalar(f"agreement/{result.image}/{result.visualization}", result.agreement, step)
+
+
+def write_epoch(events: EventWriter, record: Document) -> None:
+    """Write the numbers of a line of ``epochs.jsonl``."""
+    for one in record["images"]:
+        events.scalar(f"confidence/{one['image']}", one["confidence"], record["epoch"])
+        events.scalar(f"agreement/{one['image']}", one["agreement"], record["epoch"], AGREEMENT)
+
+
+def write_audit(events: EventWriter, audit: Document, step: int = 0) -> None:
+    """Write the numbers of an ``audit.json``: the reliance of each finding, alarms, accuracy and calibration."""
+    for finding in audit["findings"]:
+        events.scalar(f"reliance/{described(subject(finding))}", reliance(finding).value, step, RELIANCE)
+    events.scalar("audit/alarms", audit["alarms"], step)
+    known, calibration = audit["accuracy"], audit["calibration"]
+    events.scalar("audit/accuracy", known["right"] / max(1, known["images"]), step)
+    events.scalar("audit/expected calibration error", calibration["error"] if calibration else None, step)
+    events.scalar("audit/minimal detectable effect", audit["minimal_detectable_effect"], step)
+
+
+def audit_text(audit: Document, files: Sequence[tuple[str, str]], link: str) -> str:
+    """Return the verdict, the findings and where the report is, in Markdown.
+
+    Args:
+        audit: the content of ``audit.json``.
+        files: the names and the paths of files that tell more.
+        link: the address of the report, or "".
+    """
+    rows = [f"| {escaped(described(subject(one)))} | {one['tier']} | {reliance(one)} |" for one in audit["findings"]]
+    table = ["| Finding | Tier | Reliance |", "| --- | --- | --- |", *rows, ""] if rows else []
+    return "\n".join([escaped(audit["verdict"]), "", *table, *where(files, link)])
+
+
+def run_text(results: Sequence[Result], files: Sequence[tuple[str, str]], link: str) -> str:
+    """Return the model, the images and where the results are, in Markdown; arguments as in :func:`audit_text`."""
+    rows = []
+    for one in results:
+        best = one.predictions[0] if one.predictions else None
+        said = f"{escaped(best['name'])} {best['prob']:.4f}" if best and "prob" in best else ""
+        rows.append(f"| {escaped(one.image)} | {one.visualization} | {said} |")
+    about = sorted({escaped(one.provenance) for one in results})
+    table = ["| Image | Visualization | Prediction |", "| --- | --- | --- |", *rows, ""]
+    return "\n".join([*about, "", *table, *where(files, link)])
+
+
+def where(files: Sequence[tuple[str, str]], link: str) -> list[str]:
+    """Return lines that name files, and a link to the report."""
+    lines = [f"[Report]({link})", ""] if link else []
+    # TensorBoard removes links to files, and browsers do not follow them.
+    return [*lines, *(f"- {name}: `{path}`" for name, path in files)]

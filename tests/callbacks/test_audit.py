@@ -1,0 +1,130 @@
+"""The callback Audit: its lines, its curves, and what errors do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import picasso
+from picasso.audit.interventions.quantile_match import PropertyChange
+from picasso.audit.properties import PROPERTIES
+from picasso.callbacks import Audit
+from picasso.errors import BadRequest
+from picasso.models.tf.runtime import keras
+from tests.callbacks.conftest import Data
+
+# Keras itself causes some when it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore")
+NAMES = ["dark", "bright"]
+INTERVENTIONS = [PropertyChange(one) for one in PROPERTIES[:3]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Images of noise, which differ in nothing but their brightness."""
+    for target, name in enumerate(NAMES):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for seed in range(12):
+            pixels = np.random.default_rng([target, seed]).normal((70, 170)[target], 25, (8, 8))
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / "images" / name / f"{seed}.png")
+    return tmp_path / "images"
+
+
+def linear() -> Any:
+    keras.utils.set_random_seed(2)
+    layers = keras.layers
+    head = layers.Dense(2, activation="softmax")
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Rescaling(2, -1), layers.Flatten(), head])
+    model.compile(keras.optimizers.SGD(0.02), "sparse_categorical_crossentropy")
+    return model
+
+
+def read_images(folder: Path) -> Data:
+    files = [file for name in NAMES for file in sorted((folder / name).iterdir())]
+    return np.stack([np.asarray(Image.open(file), np.float32)[..., None] / 255 for file in files]), np.repeat(
+        [0, 1], 12
+    )
+
+
+def fit(folder: Path, *callbacks: Any, epochs: int = 4) -> Any:
+    model = linear()
+    model.fit(*read_images(folder), batch_size=4, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    return model
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+
+
+def test_the_last_line_is_what_an_audit_of_the_trained_model_says(folder: Path, tmp_path: Path) -> None:
+    model = fit(folder, Audit(folder, 2, tmp_path / "to", interventions=INTERVENTIONS, labels=NAMES))
+    second, fourth = lines(tmp_path / "to")
+    assert (second["epoch"], fourth["epoch"]) == (2, 4)
+    audit = picasso.audit_model(
+        picasso.load_model(model, labels=NAMES), folder, tmp_path / "out", interventions=INTERVENTIONS
+    )
+    assert fourth["verdict"] == audit.sentence()
+    assert fourth["accuracy"] == 1.0
+    assert fourth["alarms"] == 1
+    (finding,) = json.loads((tmp_path / "out" / "audit.json").read_text())["findings"]
+    (found,) = [one for one in fourth["reliance"] if one["tier"]]
+    from picasso.audit.reporting.reliance import reliance
+
+    assert (found["name"], found["classes"], found["tier"]) == (finding["name"], ["bright", "dark"], "relies on")
+    assert found["value"] == pytest.approx(reliance(finding).value, abs=1e-6)
+    assert second["reliance"] != fourth["reliance"]
+
+
+def test_findings_have_curves_in_tensorboard(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tests.summaries.test_existing import read, values
+
+    fit(folder, Audit(folder, to=tmp_path, tensorboard=tmp_path / "logs", interventions=INTERVENTIONS, labels=NAMES))
+    events, tag = read(tmp_path / "logs"), "reliance/Brightness (“bright” and “dark”)"
+    assert set(events.Tags()["tensors"]) == {tag, "audit/alarms", "audit/accuracy"}
+    written = {
+        line["epoch"]: one["value"]
+        for line in lines(tmp_path)
+        for one in line["reliance"]
+        if one["name"] == "brightness"
+    }
+    curve = values(events, tag)
+    assert len(curve) >= 2
+    assert curve == {epoch: pytest.approx(value, abs=1e-5) for epoch, value in written.items() if epoch in curve}
+    assert values(events, "audit/accuracy") == {one["epoch"]: pytest.approx(one["accuracy"]) for one in lines(tmp_path)}
+
+
+def test_the_training_is_the_same_with_and_without_it(folder: Path, tmp_path: Path) -> None:
+    plain = fit(folder).get_weights()
+    audited = fit(folder, Audit(folder, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)).get_weights()
+    assert len(lines(tmp_path)) == 4
+    for one, other in zip(plain, audited, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_errors_do_not_end_the_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = tmp_path / "one"
+    one.mkdir()
+    (folder / "dark").rename(one / "dark")
+    audit = Audit(one, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)
+    (one / "dark").rename(folder / "dark")
+    fit(folder, audit, epochs=2)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert caplog.records[0].message.startswith("Audit recorded nothing for epoch 1: ")
+    assert not (tmp_path / "audit.jsonl").exists()
+
+
+def test_wrong_arguments_are_refused_before_the_training(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="pass a folder as to or tensorboard"):
+        Audit(folder)
+    with pytest.raises(BadRequest, match="There is no folder"):
+        Audit(folder / "missing", to=tmp_path)
+    with pytest.raises(BadRequest, match="must be an Intervention"):
+        Audit(folder, to=tmp_path, interventions=["brightness"])  # type: ignore[list-item]
+    with pytest.raises(BadRequest, match="masks"):
+        Audit(folder, to=tmp_path, masks=tmp_path / "none")
