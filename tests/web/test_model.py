@@ -301,3 +301,10 @@ def test_notes_are_not_repeated_as_guesses() -> None:
     card = {"notes": ["a guess", "another note"], "guessed": {"value range": "a guess"}}
     assert model_page.notes(card) == ["another note"]
     assert model_page.notes({}) == []
+
+
+def test_layers_lead_to_their_channels(client: FlaskClient) -> None:
+    until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
+    assert "/inside?layer=" not in client.get("/model").get_data(as_text=True)
+    (uid,) = upload(client)
+    assert f'<a href="/images/{uid}/inside?layer=input">input</a>' in client.get("/model").get_data(as_text=True)

@@ -17,6 +17,7 @@ from picasso.models.preprocessing import Preprocessing
 from picasso.targets import Prediction, phrase
 from picasso.web import error_handlers
 from picasso.web.context import find_session, services
+from picasso.web.pages.inside import no_channels
 from picasso.web.predicted import labels
 from picasso.web.quoting import literal, option, wrapped
 
@@ -189,9 +190,13 @@ def page(trial: Trial | None = None, problem: PicassoError | None = None) -> str
     card = report["model"] if report else {}
     known = {"task": report["task"]["name"], "meaning of the output": card["task"]["activation"]} if report else {}
     settled = {what: Lines.of(SETTLED_BY[what], known[what]) for what in card.get("guessed", {}) if what in SETTLED_BY}
+    session = find_session()
+    first = next(iter(session.images()), None) if session else None
     return render_template(
         "model.html",
         report=report,
+        # Channels are looked at for an image.
+        first=None if first is None or no_channels() else first["uid"],
         warnings=[one for one in report["warnings"] if one not in card["notes"]] if report else [],
         settled=settled,
         offer=status.get("trial"),
