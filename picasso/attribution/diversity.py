@@ -67,6 +67,9 @@ class Diverse(Objective):
         maps, objective = self._model.feature_maps(inputs, self._layer), self._objective
         own = isinstance(objective, MapSum) and objective.layer.name == self._layer
         values = objective.sums(maps) if isinstance(objective, MapSum) and own else objective.values(inputs)
+        if not values.any():
+            # The penalty is a share of the objective.
+            return objective.gradients(inputs)
         _, slopes = similarity(maps.reshape(self._count, -1, *maps.shape[1:]))
         # The gradient for an image is the mean of those for its n parts.
         penalty = -self._strength * abs(float(values.mean())) * len(inputs) * slopes.reshape(maps.shape)

@@ -126,9 +126,18 @@ class MapSum(Objective):
         return np.asarray((maps * self.weights).sum(axis=(1, 2, 3), dtype=np.float64), np.float64)
 
     def gradients(self, inputs: Array) -> Array:
-        """Return the gradients of the sums."""
+        """Return the gradients of the sums; of one that is 0 because of a ReLU, those of what goes into the ReLU.
+
+        Otherwise a search could not begin where a channel responds to nothing yet.
+        """
         weights = np.broadcast_to(self.weights, (len(inputs), *self.layer.shape))
-        return self._model.map_gradients(inputs, weights, self.layer.name)
+        found = self._model.map_gradients(inputs, weights, self.layer.name)
+        if (silent := ~found.any(axis=(1, 2, 3))).any():
+            found = found.copy()
+            found[silent] = self._model.map_gradients(
+                inputs[silent], weights[silent], self.layer.name, unrectified=True
+            )
+        return found
 
 
 def in_words(channels: Mapping[int, float]) -> str:

@@ -457,13 +457,18 @@ class Model(Framework):
         """Return the feature maps ``(N, h, w, c)``, float32, of a layer; by default the last one before the head."""
         return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)
 
-    def map_gradients(self, inputs: Array, weights: Array, layer: str | None = None) -> Array:
+    def map_gradients(
+        self, inputs: Array, weights: Array, layer: str | None = None, *, unrectified: bool = False
+    ) -> Array:
         """Return the gradients of weighted sums of feature maps with respect to the input, ``(N, H, W, C)``, float32.
 
         Args:
             inputs: ``(N, H, W, C)``.
             weights: the weight of each value of the feature maps, ``(N, h, w, c)``.
             layer: the name of the layer; by default the last one before the head.
+            unrectified: whether the sums are those of the values that go into the ReLU at the end of the layer. Where
+                the feature maps are 0, so are their gradients, but not these. Other layers, and models in classes
+                that do not know these values, have no others than their feature maps.
 
         Raises:
             ModelError: the model has no feature maps or no such layer, or the weights have another shape.
@@ -486,7 +491,8 @@ class Model(Framework):
             raise ModelError(
                 f"The weights of the feature maps of layer {name!r} must be {expected}, not {weights.shape}."
             )
-        return self._batched(lambda part, given: self.batch_map_gradients(part, given, name), inputs, weights)
+        found = self.batch_unrectified_gradients if unrectified else self.batch_map_gradients
+        return self._batched(lambda part, given: found(part, given, name), inputs, weights)
 
     def edited(self, inputs: Array, edit: Edit) -> Array:
         """Return the outputs ``(N, *spec.shape)``, float32, as of :meth:`predict`, while a layer is edited.

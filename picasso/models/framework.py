@@ -69,6 +69,13 @@ class Framework(ABC):
             f"The model {type(self).__name__} can't differentiate its layers; its class has no batch_map_gradients()."
         )
 
+    def batch_unrectified_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        """Return :meth:`batch_map_gradients` of the values that go into the ReLU at the end of the layer.
+
+        Classes that don't know these values leave this method out.
+        """
+        return self.batch_map_gradients(inputs, weights, layer)
+
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores ``(n, *spec.shape)`` of one batch for each edit of a layer.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from picasso.attribution.objectives import MapSum
 from picasso.errors import ModelError
 from picasso.models import Edit, load_model
 from picasso.models.base import Model
@@ -512,3 +513,48 @@ def test_gradients_of_feature_maps_are_those_of_keras(build: Callable[[Put], Any
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     with pytest.raises(ModelError, match="The weights of the feature maps of layer"):
         model.map_gradients(IMAGES, weights[:1], layer)
+
+
+RECTIFIERS: dict[str, Callable[[Any], Any]] = {
+    "relu": layers.ReLU(),
+    "relu6": layers.ReLU(max_value=6.0),
+    "clip": lambda maps: ops.clip(maps, 0.0, 5.0),
+    "maximum": lambda maps: ops.maximum(maps, 0.0),
+}
+
+
+@pytest.mark.parametrize("rectifier", RECTIFIERS)
+def test_gradients_of_what_goes_into_a_rectifier(rectifier: str) -> None:
+    """A channel that is 0 everywhere has no gradient, but what goes into it has one: that of the convolution."""
+    given = keras.Input(SHAPE)
+    before = layers.Conv2D(5, 3, padding="same", name="before", bias_initializer=keras.initializers.Constant(-9.0))(
+        given
+    )
+    maps = RECTIFIERS[rectifier](before)
+    answer = layers.Dense(CLASSES, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
+    network, model = keras.Model(given, answer), KerasModel()
+    model.load(model=network)
+    layer = model.layers()[-1]
+    assert not model.feature_maps(IMAGES, layer.name).any()
+    weights = np.random.default_rng(3).normal(size=(len(IMAGES), *layer.shape)).astype(np.float32)
+    images = tf.constant(IMAGES)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        summed = tf.reduce_sum(keras.Model(network.inputs, network.get_layer("before").output)(images) * weights)
+    expected = tape.gradient(summed, images).numpy()
+    assert not model.map_gradients(IMAGES, weights, layer.name).any()
+    found = model.map_gradients(IMAGES, weights, layer.name, unrectified=True)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    # A search begins with these.
+    begun = MapSum(model, layer, {2: 1.0}).gradients(IMAGES)
+    assert all(one.any() for one in begun)
+
+
+def test_a_layer_without_a_rectifier_has_no_other_gradients() -> None:
+    model = KerasModel()
+    model.load(model=plain(normalized))
+    for layer in model.layers():
+        weights = np.ones((len(IMAGES), *layer.shape), np.float32)
+        if model.feature_maps(IMAGES, layer.name).min() < 0:
+            both = (model.map_gradients(IMAGES, weights, layer.name, unrectified=one) for one in (False, True))
+            np.testing.assert_array_equal(*both)

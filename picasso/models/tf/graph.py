@@ -41,6 +41,7 @@ from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.last_pass import LastPass
 from picasso.models.tf.probing import tried
 from picasso.models.tf.random_kernels import RandomKernels, kernels
+from picasso.models.tf.rectified import unrectified
 from picasso.models.tf.runtime import tf, tf1
 from picasso.models.tf.tokens import last_live, token_maps
 from picasso.models.tf.transformers import UNPLACED, UNREAD, Transformer, unplaced
@@ -171,7 +172,7 @@ class Graph:
         self._maps: dict[str, Any] = {}
         self._editing: dict[str, Editing] = {}
         self._passed: dict[tuple[str, bool], Any] = {}
-        self._sums: dict[str, tuple[Backward, NDArray[np.int64]]] = {}
+        self._sums: dict[tuple[str, bool], tuple[Backward, NDArray[np.int64]]] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
@@ -253,23 +254,25 @@ class Graph:
         maps = self._layers[layer].maps
         return maps(values.numpy()), (maps(one) for one in gradients)
 
-    def map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+    def map_gradients(self, inputs: Array, weights: Array, layer: str, *, before: bool = False) -> Array:
         """Return the gradients of a weighted sum of a layer's feature maps with respect to the input, ``(N, H, W, C)``.
 
         Args:
             inputs: ``(N, H, W, C)``.
             weights: the weight of each value of the feature maps, ``(N, h, w, c)``.
             layer: the name of the layer.
+            before: whether the sum is that of the values that go into the rectifier of the layer, if it has one.
         """
         known, tensor = self._layers[layer], self._tensors[layer]
         sides = tensor.shape.as_list()[1:]
-        if layer not in self._sums:
+        if (layer, before) not in self._sums:
+            tensor = unrectified(tensor) if before else tensor
             with tensor.graph.as_default():
                 flat_maps = tf.reshape(tf.cast(tensor, tf.float32), [-1, prod(sides)])
             # Feature maps are some of the values of the tensor, in another order.
             places = known.maps(np.arange(prod(sides)).reshape(1, *sides)).ravel()
-            self._sums[layer] = Backward(self._cut, self._input, flat_maps, self._input), places
-        backward, places = self._sums[layer]
+            self._sums[layer, before] = Backward(self._cut, self._input, flat_maps, self._input), places
+        backward, places = self._sums[layer, before]
         cotangents = np.zeros((len(inputs), prod(sides)), np.float32)
         cotangents[:, places] = weights.reshape(len(inputs), -1)
         return np.asarray(backward.back(backward.forward(self.fed(inputs)), tf.constant(cotangents)).numpy())

@@ -193,6 +193,10 @@ class GraphModel(Model):
         """Return the gradients ``(n, H, W, C)`` of weighted sums of a layer's feature maps."""
         return self._graph.map_gradients(inputs, weights, layer)
 
+    def batch_unrectified_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
+        """Return the same of what goes into the rectifier of the layer."""
+        return self._graph.map_gradients(inputs, weights, layer, before=True)
+
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each edit of a layer."""
         return self._graph.edits(inputs, layer, edits, self.batch_size // len(inputs))
