@@ -467,8 +467,8 @@ class Model(Framework):
             weights: the weight of each value of the feature maps, ``(N, h, w, c)``.
             layer: the name of the layer; by default the last one before the head.
             unrectified: whether the sums are those of the values that go into the ReLU at the end of the layer. Where
-                the feature maps are 0, so are their gradients, but not these. Other layers, and models in classes
-                that do not know these values, have no others than their feature maps.
+                the feature maps are 0, so are their gradients, but not these. A layer without a ReLU has no other
+                values than its feature maps. The gradients are 0 for models whose class does not know these values.
 
         Raises:
             ModelError: the model has no feature maps or no such layer, or the weights have another shape.

@@ -72,9 +72,9 @@ class Framework(ABC):
     def batch_unrectified_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
         """Return :meth:`batch_map_gradients` of the values that go into the ReLU at the end of the layer.
 
-        Classes that don't know these values leave this method out.
+        Classes that don't know these values leave this method out; the gradients are 0 then.
         """
-        return self.batch_map_gradients(inputs, weights, layer)
+        return np.zeros_like(inputs)
 
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores ``(n, *spec.shape)`` of one batch for each edit of a layer.

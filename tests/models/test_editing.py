@@ -556,5 +556,5 @@ def test_a_layer_without_a_rectifier_has_no_other_gradients() -> None:
     for layer in model.layers():
         weights = np.ones((len(IMAGES), *layer.shape), np.float32)
         if model.feature_maps(IMAGES, layer.name).min() < 0:
-            both = (model.map_gradients(IMAGES, weights, layer.name, unrectified=one) for one in (False, True))
-            np.testing.assert_array_equal(*both)
+            found = model.map_gradients(IMAGES, weights, layer.name, unrectified=True)
+            np.testing.assert_array_equal(found, model.map_gradients(IMAGES, weights, layer.name))
