@@ -241,7 +241,10 @@ def test_concepts_are_searched_for_and_looked_at(inside: Page, faults: list[str]
     channel = found["found"]["concepts"][0]["channels"][0]["channel"]
     expect(inside.locator("[data-channel-title]")).to_contain_text(f"Channel {channel}")
     expect(inside.get_by_label("Name")).to_be_visible()
-    # What was found is there again.
+    # What was found is there again, also if a later search found nothing.
+    later = inside.request.post(full(inside, "/api/concepts"), data={"count": 1}).json()["url"]
+    inside.request.post(full(inside, f"{later}/cancel"))
+    until(lambda: inside.request.get(full(inside, later)).json()["state"] == "cancelled")
     inside.reload()
     expect(concepts).to_have_count(3, timeout=60_000)
     assert not faults

@@ -261,6 +261,28 @@ def test_progress_reaches_the_end(planted: PlantedModel, monkeypatch: pytest.Mon
         assert seen[-1] == 1
 
 
+@pytest.mark.parametrize(("share", "images_left"), [(0.3, 12), (1.0, 13)])
+def test_an_image_that_is_removed_during_the_search_is_named(
+    planted: PlantedModel, tmp_path: Path, share: float, images_left: int
+) -> None:
+    """Removed before the measurement, it does not count; removed after it, it is missing among the exemplars."""
+    files = [tmp_path / f"{number:02}.png" for number in range(13)]
+    for file, image in zip(files, images(), strict=True):
+        Image.fromarray(image).save(file)
+
+    def remove(fraction: float) -> None:
+        if fraction >= share:
+            files[5].unlink(missing_ok=True)
+
+    names = [f"image {number}" for number in range(13)]
+    found = concepts(planted, None, files, count=3, names=names, progress=remove)
+    assert found.unreadable == ("The image image 5 can't be read: No such file or directory.",)
+    assert (found.images, found.measured) == (images_left, images_left)
+    shown = {one.image for each in found.concepts for one in each.exemplars}
+    assert shown
+    assert "image 5" not in shown
+
+
 def test_a_heat_map_lies_where_the_cells_are() -> None:
     layer = Layer("c", (2, 2, 1), place=Place((2, 2), (4, 4)))
     values = np.array([[0, 1], [0, 0.5]], np.float32)
