@@ -20,7 +20,7 @@ from picasso.inside.concepts import concepts, heat_map, spread
 from picasso.models.base import Model
 from picasso.models.info import Layer, Place
 from tests.conftest import FAKES, noise_image
-from tests.fakes import BlackBoxModel, LinearModel, RegressorModel
+from tests.fakes import BlackBoxModel, GreyModel, LinearModel, RegressorModel
 from tests.inside.planted import DIRECTIONS, PlantedModel, images
 
 
@@ -177,6 +177,13 @@ def test_batches_do_not_matter(planted: PlantedModel, monkeypatch: pytest.Monkey
             assert one.pop(number) == pytest.approx(other.pop(number), rel=1e-5, abs=1e-7)
         assert one == other
     assert parts == {**whole, "error": pytest.approx(whole["error"], rel=1e-4)}
+
+
+def test_one_channel_is_told_in_the_singular() -> None:
+    grey = GreyModel()
+    grey.load()
+    found = concepts(grey, None, [noise_image()], count=1)
+    assert "cells, 1 channel) explains" in found.sentences()[0]
 
 
 def test_the_seed_decides(planted: PlantedModel) -> None:
