@@ -31,6 +31,7 @@ from picasso.cli.options import (
     friendly,
     gate,
     loading_in_time,
+    make_folder,
     parse_pairs,
     parse_time,
     progress_bar,
@@ -458,7 +459,7 @@ def audit(
     bench = TrialContext(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
     click.echo(plan.sentence(), err=as_json)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with engine(settings, model) as workers, progress_bar("changing images") as progress:
         if workers:
             asked = AuditRequest(
@@ -488,8 +489,9 @@ def audit(
 @click.argument("source", type=Path)
 @click.option("--logdir", type=Path, required=True, help="Folder for the event file.")
 @click.option("--link", default="", metavar="URL", help="Web address of the HTML report, to link it.")
+@JSON
 @friendly
-def tensorboard(source: Path, logdir: Path, link: str) -> None:
+def tensorboard(source: Path, logdir: Path, link: str, as_json: bool) -> None:
     """Write results or an audit as an event file for TensorBoard.
 
     SOURCE is the output folder of picasso explain or picasso audit, or a training recorded by a callback.
@@ -497,7 +499,8 @@ def tensorboard(source: Path, logdir: Path, link: str) -> None:
     from picasso.summaries.existing import write_existing
 
     written = write_existing(source, logdir, link)
-    click.echo(f"wrote {written} -> {logdir}")
+    found = json.dumps({"written": written, "logdir": str(logdir)}, indent=1)
+    click.echo(found if as_json else f"wrote {written} -> {logdir}")
 
 
 @main.command()

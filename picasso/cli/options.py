@@ -18,6 +18,7 @@ import click
 
 from picasso.cli.model_arguments import ModelSettings, main_and_others, to_compare
 from picasso.errors import BadRequest, PicassoError
+from picasso.fileio import is_full
 
 if TYPE_CHECKING:
     from picasso.config import Settings
@@ -51,13 +52,31 @@ COMPARE = click.option(
 )
 
 
+@contextmanager
+def room() -> Iterator[None]:
+    """Turn "no space left" into an error that states it in one line.
+
+    Raises:
+        PicassoError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise PicassoError(
+                "The disk is full, so not everything could be written. Make room or choose another output folder."
+            ) from error
+        raise
+
+
 def friendly(command: Command) -> Command:
-    """End a command with a one-line message and status 2 on a PicassoError."""
+    """End a command with a one-line message and status 2 on a PicassoError, or if the disk is full."""
 
     @wraps(command)
     def guarded(*arguments: Any, **options: Any) -> Any:
         try:
-            return command(*arguments, **options)
+            with room():
+                return command(*arguments, **options)
         except PicassoError as error:
             click.secho(f"picasso: {error.message}", fg="red", err=True)
             sys.exit(2)
@@ -71,7 +90,8 @@ def gate(command: Command) -> Command:
     @wraps(command)
     def guarded(*arguments: Any, **options: Any) -> Any:
         try:
-            return command(*arguments, **options)
+            with room():
+                return command(*arguments, **options)
         # The reader of the output may close the pipe.
         except (PicassoError, BrokenPipeError):
             raise
@@ -210,6 +230,18 @@ def yaml_value(text: str) -> Any:
         return text
 
 
+def make_folder(out: Path) -> None:
+    """Create the output folder of a command, if it does not exist.
+
+    Raises:
+        BadRequest: it can't be created.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"The output folder {out} can't be created: {error.strerror}.", field="--out") from error
+
+
 def free_folder(out: Path, name: str, suffix: str = "") -> Path:
     """Return ``out/name``, or a numbered variant if it exists, so that nothing is overwritten.
 
@@ -218,10 +250,7 @@ def free_folder(out: Path, name: str, suffix: str = "") -> Path:
     Raises:
         BadRequest: the folder ``out`` can't be created.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadRequest(f"The output folder {out} can't be created: {error.strerror}.", field="--out") from error
+    make_folder(out)
     candidate = out / f"{name}{suffix}"
     for number in itertools.count(1):
         if not candidate.exists():

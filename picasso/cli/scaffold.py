@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from string import Template
 
+from picasso.cli.options import make_folder
 from picasso.errors import BadRequest
 
 CLASS = Template('''\
@@ -79,13 +80,13 @@ def write(name: str, folder: Path) -> list[Path]:
     """Write the files of :func:`texts` into ``folder`` and return them.
 
     Raises:
-        BadRequest: the name is not a class name, or one of the files exists.
+        BadRequest: the name is not a class name, one of the files exists, or the folder can't be created.
     """
     files = {folder / file: text for file, text in texts(name).items()}
     for file in files:
         if file.exists():
             raise BadRequest(f"{file} already exists; nothing was written. Choose another name or --dir.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")
     return list(files)

@@ -157,7 +157,8 @@ def image_from(source: Source, index: int, name: str | None = None, model: Model
         try:
             source = Path(source).read_bytes()
         except OSError as error:
-            raise BadRequest(f"The image {source} can't be read: {error.strerror}.") from error
+            # The name, if there is one: visitors should not see the folders of a server.
+            raise BadRequest(f"The image {name or source} can't be read: {error.strerror}.") from error
     if model and model.opens_images() and not isinstance(source, Image.Image):
         body = source if isinstance(source, bytes) else as_array(source)
         return NamedImage(called, model.opened(body, called))

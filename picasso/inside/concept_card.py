@@ -168,7 +168,7 @@ class Concepts:
         verb = "explains" if len(self.concepts) == 1 else "explain"
         lines = [
             f"{counted(len(self.concepts), 'concept')} of layer {self.layer.name} ({height} x {width} cells, "
-            f"{channels} channels) {verb} {1 - self.error:.0%} of its squared feature maps in {among}."
+            f"{counted(channels, 'channel')}) {verb} {1 - self.error:.0%} of its squared feature maps in {among}."
         ]
         if self.factors.signed:
             lines.append(

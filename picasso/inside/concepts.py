@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from picasso.attribution.placement import Canvas
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, PicassoError
 from picasso.explanation.inputs import Source, image_from, named
 from picasso.explanation.render import SEQUENTIAL, blend, grey, table
 from picasso.explanation.walk import batches
@@ -129,16 +129,19 @@ def concepts(
         progress(1 - (1 - FIRST) * (1 - done / len(chosen)))
 
     measurement = Measurement(model, described, factors, wanted, measured, exemplars, seed, report)
-    for places, inputs, _ in batches(model, [sources[one] for one in chosen], [], [called[one] for one in chosen]):
+    # Some may be removed during the search, such as images of a session.
+    for places, inputs, _ in batches(
+        model, [sources[one] for one in chosen], unreadable, [called[one] for one in chosen]
+    ):
         measurement.look([chosen[one] for one in places], inputs)
         done = places[-1] + 1
         report()
     order = (-measurement.importance).argsort(kind="stable")
     factors = replace(factors, parts=factors.parts[order])
     shared = shared_findings(model, described.name, factors, findings)
-    found = (
+    found = tuple(
         replace(
-            concept(model, measurement, int(which), sources, called),
+            concept(model, measurement, int(which), sources, called, unreadable),
             number=place + 1,
             findings=tuple(shared.get(place, ())),
         )
@@ -148,13 +151,13 @@ def concepts(
         described,
         "" if wanted is None else str(model.class_names()[wanted]),
         measurement.images,
-        len(measured),
-        tuple(found),
+        measurement.varied,
+        found,
         measurement.rest / measurement.squares,
         measurement.negative / measurement.squares,
         isinstance(model.spec, Classification),
         factors,
-        tuple(unreadable),
+        tuple(dict.fromkeys(unreadable)),
     )
 
 
@@ -182,24 +185,33 @@ def spread(positions: Sequence[int], count: int, seed: int) -> list[int]:
 
 
 def concept(
-    model: Model, measurement: Measurement, which: int, sources: Sequence[Source], names: Sequence[str | None]
+    model: Model,
+    measurement: Measurement,
+    which: int,
+    sources: Sequence[Source],
+    names: Sequence[str | None],
+    unreadable: list[str],
 ) -> Concept:
-    """Return one concept as people see it, without its number."""
+    """Return one concept as people see it, without its number; add a message for each exemplar that is gone."""
     layer, found = measurement.layer, measurement.largest[which].found()
     classes = [str(one) for one in model.class_names()]
 
-    def shown(one: Exemplar) -> Example:
-        image = image_from(sources[one.index], one.index, names[one.index], model)
+    def shown(one: Exemplar) -> Iterator[Example]:
+        try:
+            image = image_from(sources[one.index], one.index, names[one.index], model)
+        except PicassoError as error:
+            unreadable.append(str(error))
+            return
         view, answer = model.view(image.image), measurement.answers.get(one.index, "")
         heat = heat_map(layer, view, one.values, found[0].value)
-        return Example(image.name, one.value, one.box(layer, view.size), answer, one.crop(layer, view), heat)
+        yield Example(image.name, one.value, one.box(layer, view.size), answer, one.crop(layer, view), heat)
 
     return Concept(
         0,
         measurement.factors.directions[which],
         float(measurement.importance[which]),
         float(measurement.strengths[which] / (measurement.strengths.sum() or 1.0)),
-        tuple(map(shown, found)),
+        tuple(example for one in found for example in shown(one)),
         changes_of(classes, measurement.changed[which], measurement.predicted),
         float(measurement.shifts[which] / measurement.images),
     )

@@ -36,6 +36,7 @@ class Measurement:
 
     Attributes:
         images: the number of images.
+        varied: the number of images for which the importance was measured.
         largest: for each concept, the images in which it is largest.
         strengths: the sum of all coefficients of each concept, ``(r,)``.
         shifts: the sum of the changes of the score without each concept, ``(r,)``.
@@ -66,7 +67,7 @@ class Measurement:
         self._points = masks(count, seed).reshape(-1, count)
         self._variances: NDArray[np.float64] = np.zeros(count)
         self._variance = 0.0
-        self.images = 0
+        self.images = self.varied = 0
         self.largest = [Largest(exemplars) for _ in range(count)]
         self.strengths: NDArray[np.float64] = np.zeros(count)
         self.shifts: NDArray[np.float64] = np.zeros(count)
@@ -99,6 +100,7 @@ class Measurement:
                 largest.add(index, values)
         plain = self._look_without(indices, inputs, maps, strengths)
         some = [place for place, index in enumerate(indices) if index in self._measured]
+        self.varied += len(some)
         if some:
             self._vary(inputs[some], maps[some], strengths[some], Edited(plain.outputs[some], plain.scores[some]))
 

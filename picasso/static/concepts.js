@@ -147,13 +147,14 @@ export const searchConcepts = (/** @type {HTMLElement} */ page, { layer, show, c
   find("start").addEventListener("click", start);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    start();
+    // Enter in the only field of a form, also during a search.
+    if (!find("start").disabled) start();
   });
   // What was found last, or is being searched for.
   modelLoaded()
     .then(() => ask(url))
     .then(({ searches }) => {
-      const last = searches.find((one) => one.layer === layer && one.current);
+      const last = searches.find((one) => one.layer === layer && one.current && (one.found || working(one)));
       if (last?.found) draw(last);
       else if (last && working(last)) follow(last.url);
     })

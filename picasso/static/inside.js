@@ -221,6 +221,7 @@ const ask = inTurn(async () => {
     if (answers[0].map) {
       asked.shown = true;
       await image.show(known.grey, answers[0].map);
+      if (asked !== chosen) return;
       find("legend").textContent = `The colours range from 0 to ${short(answers[0].largest)}.`;
     }
     find("verdict").textContent = `${words}: ${lowered(verdict(answers[0], true))}`;

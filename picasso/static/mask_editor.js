@@ -29,6 +29,7 @@ export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) =
   let corner = null;
   let frame = null;
   let marked = null;
+  let latest = 0;
 
   const draw = () => {
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -136,7 +137,11 @@ export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) =
     },
     // Show the image at a URL, such as the one with the hidden regions from the server, and a mask over it, if any.
     show: async (address, mask = "") => {
+      latest += 1;
+      const mine = latest;
       const [next, nextMask] = await Promise.all([address, mask].map((source) => source && decoded(source)));
+      // Images may be decoded in another order than they were asked for.
+      if (mine !== latest) return;
       image = next;
       over = nextMask;
       const longer = Math.max(next.naturalWidth, next.naturalHeight);

@@ -241,10 +241,43 @@ def test_concepts_are_searched_for_and_looked_at(inside: Page, faults: list[str]
     channel = found["found"]["concepts"][0]["channels"][0]["channel"]
     expect(inside.locator("[data-channel-title]")).to_contain_text(f"Channel {channel}")
     expect(inside.get_by_label("Name")).to_be_visible()
-    # What was found is there again.
+    # What was found is there again, also if a later search found nothing.
+    later = inside.request.post(full(inside, "/api/concepts"), data={"count": 1}).json()["url"]
+    inside.request.post(full(inside, f"{later}/cancel"))
+    until(lambda: inside.request.get(full(inside, later)).json()["state"] == "cancelled")
     inside.reload()
     expect(concepts).to_have_count(3, timeout=60_000)
     assert not faults
+
+
+def test_the_map_is_that_of_the_last_channel_that_was_chosen(inside: Page) -> None:
+    """Also if the images of an earlier one are decoded later."""
+
+    def drawn() -> str:
+        return str(inside.locator(".stage canvas").evaluate("(canvas) => canvas.toDataURL()"))
+
+    first, second = (inside.locator(".maps button").nth(place) for place in (0, 1))
+    before = drawn()
+    second.click()
+    until(lambda: drawn() != before)
+    expected = drawn()
+    inside.evaluate(
+        """() => {
+          const { decode } = HTMLImageElement.prototype;
+          let left = 2;
+          HTMLImageElement.prototype.decode = async function () {
+            left -= 1;
+            if (left >= 0) await new Promise((done) => setTimeout(done, 700));
+            if (left < 0) document.body.dataset.fast = "";
+            return decode.call(this);
+          };
+        }"""
+    )
+    first.click()
+    second.click()
+    inside.wait_for_timeout(1500)
+    assert inside.locator("body[data-fast]").count() == 1
+    assert drawn() == expected
 
 
 def test_a_search_for_concepts_says_what_is_wrong(inside: Page, faults: list[str]) -> None:

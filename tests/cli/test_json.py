@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -74,6 +75,46 @@ def test_a_new_visualization(tmp_path: Path) -> None:
     found = value_of(run("new-visualization", "FunViz", "--dir", tmp_path, "--json"))
     assert all(Path(file).is_file() for file in found["files"])
     assert len(found["files"]) == 2
+
+
+def test_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("picasso.summaries.existing.write_existing", lambda *arguments: "1 result")
+    found = value_of(run("tensorboard", tmp_path, "--logdir", tmp_path / "logs", "--json"))
+    assert found == {"written": "1 result", "logdir": str(tmp_path / "logs")}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path, as_json: bool) -> None:
+    (tmp_path / "taken").write_text("a file")
+    words = ["new-visualization", "FunViz", "--dir", str(tmp_path / "taken"), *(["--json"] if as_json else [])]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"picasso: The output folder {tmp_path / 'taken'} can't be created: File exists.\n"
+
+
+def test_an_audit_without_a_place_for_its_report_says_so(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    done = audit(tmp_path, 0.9, "--json", "--sarif", tmp_path / "audit.sarif")
+    assert (done.exit_code, done.stdout) == (2, "")
+    said = f"The output folder {tmp_path / 'out'} can't be created: File exists."
+    assert done.stderr.splitlines()[-1] == f"picasso: {said}"
+    (alert,) = json.loads((tmp_path / "audit.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]
+    assert alert["message"]["text"] == said
+
+
+@pytest.mark.parametrize("words", [["explain", "a.png"], ["audit", "images"]])
+def test_a_full_disk_is_one_line(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(png(noise_image(0)))
+    monkeypatch.setattr("picasso.cli.command.loading_in_time", full)
+    done = CliRunner().invoke(main, [*words, "--model", str(ONNX)])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        "picasso: The disk is full, so not everything could be written. Make room or choose another output folder."
+    ]
 
 
 def test_scan() -> None:

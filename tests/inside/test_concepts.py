@@ -20,7 +20,7 @@ from picasso.inside.concepts import concepts, heat_map, spread
 from picasso.models.base import Model
 from picasso.models.info import Layer, Place
 from tests.conftest import FAKES, noise_image
-from tests.fakes import BlackBoxModel, LinearModel, RegressorModel
+from tests.fakes import BlackBoxModel, GreyModel, LinearModel, RegressorModel
 from tests.inside.planted import DIRECTIONS, PlantedModel, images
 
 
@@ -179,6 +179,13 @@ def test_batches_do_not_matter(planted: PlantedModel, monkeypatch: pytest.Monkey
     assert parts == {**whole, "error": pytest.approx(whole["error"], rel=1e-4)}
 
 
+def test_one_channel_is_told_in_the_singular() -> None:
+    grey = GreyModel()
+    grey.load()
+    found = concepts(grey, None, [noise_image()], count=1)
+    assert "cells, 1 channel) explains" in found.sentences()[0]
+
+
 def test_the_seed_decides(planted: PlantedModel) -> None:
     first, same, other = (
         [one.importance for one in concepts(planted, None, images(), count=3, seed=seed).concepts] for seed in (1, 1, 2)
@@ -259,6 +266,28 @@ def test_progress_reaches_the_end(planted: PlantedModel, monkeypatch: pytest.Mon
         concepts(planted, None, images(), count=1, target=target, progress=seen.append)
         assert seen == sorted(seen)
         assert seen[-1] == 1
+
+
+@pytest.mark.parametrize(("share", "images_left"), [(0.3, 12), (1.0, 13)])
+def test_an_image_that_is_removed_during_the_search_is_named(
+    planted: PlantedModel, tmp_path: Path, share: float, images_left: int
+) -> None:
+    """Removed before the measurement, it does not count; removed after it, it is missing among the exemplars."""
+    files = [tmp_path / f"{number:02}.png" for number in range(13)]
+    for file, image in zip(files, images(), strict=True):
+        Image.fromarray(image).save(file)
+
+    def remove(fraction: float) -> None:
+        if fraction >= share:
+            files[5].unlink(missing_ok=True)
+
+    names = [f"image {number}" for number in range(13)]
+    found = concepts(planted, None, files, count=3, names=names, progress=remove)
+    assert found.unreadable == ("The image image 5 can't be read: No such file or directory.",)
+    assert (found.images, found.measured) == (images_left, images_left)
+    shown = {one.image for each in found.concepts for one in each.exemplars}
+    assert shown
+    assert "image 5" not in shown
 
 
 def test_a_heat_map_lies_where_the_cells_are() -> None:

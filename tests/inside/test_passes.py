@@ -33,7 +33,7 @@ class Counting(LinearModel):
         return super().batch_feature_gradients(inputs, classes, layer)
 
 
-def told(model: LinearModel, paths: list[str], channel: int) -> list[Any]:
+def answers_to(model: LinearModel, paths: list[str], channel: int) -> list[Any]:
     layer = model.layers()[0]
     found = edited(model, layer, Edit(layer.name, [channel], scale=0.0), paths)
     return [(one.image, one.maps, one.gradients, one.outputs, one.scores, *after) for one, after in found]
@@ -47,16 +47,16 @@ def same(some: list[Any], others: list[Any]) -> None:
 
 def test_another_channel_needs_no_further_pass(tmp_path: Path) -> None:
     model, paths = Counting(), store(tmp_path, *(noise_image(seed) for seed in range(4)))
-    told(model, paths[:3], 0)
+    answers_to(model, paths[:3], 0)
     assert model.passed == 3
-    again = told(model, paths[:3], 1)
+    again = answers_to(model, paths[:3], 1)
     assert model.passed == 3
     # Those that are known and those that are new come in the order of the paths.
-    mixed = told(model, [paths[3], paths[1], paths[0]], 1)
+    mixed = answers_to(model, [paths[3], paths[1], paths[0]], 1)
     assert model.passed == 4
     fresh = Counting()
-    same(again, told(fresh, paths[:3], 1))
-    same(mixed, told(Counting(), [paths[3], paths[1], paths[0]], 1))
+    same(again, answers_to(fresh, paths[:3], 1))
+    same(mixed, answers_to(Counting(), [paths[3], paths[1], paths[0]], 1))
 
 
 def test_the_answers_are_those_of_the_edit(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_those_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     kept = Passes(2 * size)
     monkeypatch.setitem(passes._of_models, model, kept)
     for path in (paths[0], paths[1], paths[0], paths[2]):
-        told(model, [path], 0)
+        answers_to(model, [path], 0)
     assert [bool(kept.find(layer.name, path)) for path in paths] == [True, False, True]
     # One that is too large is computed each time.
     monkeypatch.setitem(passes._of_models, model, Passes(size - 1))
     before = model.passed
-    told(model, paths[:1], 0)
-    told(model, paths[:1], 0)
+    answers_to(model, paths[:1], 0)
+    answers_to(model, paths[:1], 0)
     assert model.passed == before + 2
 
 
@@ -99,8 +99,8 @@ def test_models_without_classes_have_no_gradients(tmp_path: Path) -> None:
 def test_a_removed_image_and_wrong_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, (path,) = Counting(), store(tmp_path, noise_image(1))
     with pytest.raises(NotFound, match="removed in the meantime"):
-        told(model, [str(tmp_path / "gone.png")], 0)
+        answers_to(model, [str(tmp_path / "gone.png")], 0)
     gradients = Counting.batch_feature_gradients
     monkeypatch.setattr(Counting, "batch_feature_gradients", lambda *given: gradients(*given) * np.float32(np.nan))
     with pytest.raises(ModelError, match="gradient of layer .* is not a finite number"):
-        told(model, [path], 0)
+        answers_to(model, [path], 0)
