@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from picasso.attribution.spectra import Parametrization
 
-__all__ = ["Ascent", "Crops", "together"]
+__all__ = ["Ascent", "Crops", "smallest_part", "together"]
 
 Floats = NDArray[np.float64]
 # Kingma & Ba, arXiv 1412.6980: how slowly the means of the gradient and of its square follow.
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
 # A usual standard deviation of the noise that is added to the enlarged parts, whose values are 0..1.
 NOISE = 0.05
+# In the last steps, from this fraction on, the parts are at least this large.
+LATE, LATE_SMALLEST = 0.7, 0.9
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,24 @@ class Crops:
     def backward(self, gradients: Floats) -> Floats:
         """Return the gradient ``(H, W, C)`` with respect to the image, summed over the parts."""
         return np.asarray(np.einsum("nih,nijc,njw->hwc", self.rows, gradients, self.columns, optimize=True), np.float64)
+
+
+def smallest_part(smallest: float, step: int, steps: int) -> float:
+    """Return the side of the smallest part in a step of a search, as a fraction of the image's.
+
+    Small parts make the pattern clear. The last steps are for the image as a whole, whose score counts.
+
+    Args:
+        smallest: the side in the first steps.
+        step: the number of the step, from 0.
+        steps: the number of all steps.
+
+    Examples:
+        >>> from picasso.attribution.ascent import smallest_part
+        >>> [smallest_part(0.4, step, 10) for step in (0, 6, 7, 9)]
+        [0.4, 0.4, 0.9, 0.9]
+    """
+    return max(smallest, LATE_SMALLEST) if step >= LATE * steps else smallest
 
 
 def interpolation(length: int, start: float, side: float) -> Floats:

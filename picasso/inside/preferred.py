@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from picasso.attribution.ascent import NOISE, Ascent
+from picasso.attribution.ascent import NOISE, Ascent, smallest_part
 from picasso.attribution.objectives import MapSum, slope
 from picasso.attribution.pixel_inputs import PixelInputs
 from picasso.attribution.spectra import Spectrum, Waves
@@ -82,8 +82,10 @@ def preferred_input(
     cell = rows // 2, columns // 2
     objective = MapSum(model, layer, {channel: 1.0}, cell if single else None)
     uphill = slope(pixels, objective.name, objective.gradients)
-    ascent = Ascent(Waves(Spectrum.natural(pixels.shape)), uphill, CROPS, 1.0 if single else SMALLEST, NOISE, seed)
+    smallest = 1.0 if single else SMALLEST
+    ascent = Ascent(Waves(Spectrum.natural(pixels.shape)), uphill, CROPS, smallest, NOISE, seed)
     for step in range(steps):
+        ascent.smallest = smallest_part(smallest, step, steps)
         ascent.step()
         progress(step + 1)
     found = ascent.pixels

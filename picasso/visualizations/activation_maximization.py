@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from picasso.attribution.ascent import NOISE, Ascent, together
+from picasso.attribution.ascent import NOISE, Ascent, smallest_part, together
 from picasso.attribution.directions import CELL, CENTRE, CHANNELS, cell_of, channels_of
 from picasso.attribution.diversity import Diverse
 from picasso.attribution.objectives import MapSum, Objective, TargetScore, slope
@@ -74,7 +74,11 @@ class ActivationMaximizationSettings(VisualizationSettings):
     steps: int = number(64, minimum=8, maximum=4096, help="Number of steps.")
     crops: int = number(2, minimum=1, maximum=64, help="Number of random parts of the image per step.")
     smallest: float = slider(
-        0.4, minimum=0.1, maximum=1, step=0.05, help="Side of the smallest part, as a fraction of the image's."
+        0.4,
+        minimum=0.1,
+        maximum=1,
+        step=0.05,
+        help="Side of the smallest part, as a fraction of the image's; at least 0.9 in the last steps.",
     )
     images: int = number(1, minimum=1, maximum=4, help="Number of images, each from a start of its own.")
     diversity: float = number(
@@ -178,12 +182,13 @@ class Search:
             name = model.layer(settings.layer or None)
             objective = Diverse(model, objective, name, settings.diversity, settings.together)
         self._slope = slope(pixels, objective.name, objective.gradients)
+        self._smallest = 1.0 if whole else settings.smallest
         self._ascents = [
             Ascent(
                 (Phases if settings.method == MACO else Waves)(spectrum),
                 self._slope,
                 settings.crops,
-                1.0 if whole else settings.smallest,
+                self._smallest,
                 NOISE,
                 settings.seed + start + number,
             )
@@ -192,6 +197,8 @@ class Search:
 
     def step(self) -> None:
         """Make one step."""
+        for ascent in self._ascents:
+            ascent.smallest = smallest_part(self._smallest, ascent.steps, self._settings.steps)
         together(self._ascents, self._slope)
 
     def panels(self) -> list[Panel]:
