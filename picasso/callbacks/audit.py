@@ -116,6 +116,12 @@ class Audit(EpochCallback):
             raise BadRequest("Audit() writes nothing: pass a folder as to or tensorboard.", field="to")
         if tensorboard is not None:
             require_package()
+        if to is not None and Path(to).is_file():
+            raise BadRequest(f"{to} is a file; pass a folder as to.", field="to")
+        if not isinstance(pairs, int) or pairs < 0:
+            raise BadRequest(f"pairs is a number of pairs of classes, or 0 for all, not {pairs!r}.", field="pairs")
+        if not interventions:
+            raise BadRequest("An audit needs at least one intervention.", field="interventions")
         if not Path(folder).is_dir():
             raise BadRequest(f"There is no folder {folder}, which would contain a folder of images for each class.")
         self._images, self._interventions = Path(folder), checked(interventions)
@@ -124,7 +130,8 @@ class Audit(EpochCallback):
         self._to = None if to is None else Path(to)
         self._logdir = None if tensorboard is None else Path(tensorboard)
         self._events: EventWriter | None = None
-        self._read: Folder | None = None
+        # The images as an input of a model.
+        self._read: tuple[Model, Folder] | None = None
         # What was a finding in an epoch has a curve from then on.
         self._found: set[Subject] = set()
 
@@ -175,12 +182,14 @@ class Audit(EpochCallback):
 
     def _images_of(self, model: Model) -> Folder:
         """Return the images, which are read once, with the logits of the present weights."""
-        if self._read is None or self._read.look:
-            require_classifier(model)
-            found = labeled_folder.find(model, self._images)
-            self._read = read(model, found, audit.silently, masks=self._masks, seed=self._seed, pairs=self._pairs)
-            return self._read
-        return replace(self._read, logits={target: logits(model, some) for target, some in self._read.views.items()})
+        if self._read and self._read[0] is model and not self._read[1].look:
+            known = self._read[1]
+            return replace(known, logits={target: logits(model, some) for target, some in known.views.items()})
+        require_classifier(model)
+        found = labeled_folder.find(model, self._images)
+        images = read(model, found, audit.silently, masks=self._masks, seed=self._seed, pairs=self._pairs)
+        self._read = model, images
+        return images
 
 
 def tested(done: audit.Audit, names: Sequence[str]) -> list[Tested]:

@@ -48,11 +48,19 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
         self._every, self._explained = every, model
         self._labels, self._preprocess = labels, preprocess
         self._wrapped: Model | None = None
+        # The Keras model that is wrapped: the callback may be passed to the training of another one.
+        self._of: Any = None
         self._unusable = False
 
     @abstractmethod
     def record(self, model: Model, epoch: int, logs: Mapping[str, Any]) -> None:
         """Record the state of the model after an epoch, counted from 1."""
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Forget the model of an earlier training, unless the same one is trained further."""
+        model = self.keras_model()
+        if self._of is not model:
+            self._of, self._wrapped, self._unusable = model, None, False
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the epoch; an error is logged in one sentence, and the training continues."""

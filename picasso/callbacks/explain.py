@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from picasso.callbacks.base import EpochCallback, sentence
 from picasso.callbacks.timeline_folder import MAPS, TimelineFolder, folder_name, named_epoch
 from picasso.errors import BadRequest
 from picasso.explanation.comparison import agreement, comparable
 from picasso.explanation.inputs import Source, expand, image_from, named
-from picasso.explanation.pipeline import GROUP, asked_for, find, other_image, run
+from picasso.explanation.pipeline import GROUP, asked_for, find, listed, other_image, run
 from picasso.explanation.result import Result
 from picasso.models.base import Model
 from picasso.summaries.event_writer import EventWriter, require_package
@@ -95,11 +97,13 @@ class Explain(EpochCallback):
         if tensorboard is not None:
             require_package()
         sources = list(expand(images))
+        if not sources:
+            raise BadRequest("There are no images. Give some files, a folder of images, or arrays.", field="images")
         names = named(sources)
         self._images = [image_from(one, place, names[place]) for place, one in enumerate(sources)]
         self._visualization = find(visualization, plugin_dirs)
         self._settings = self._visualization.ALLOWED_SETTINGS.parse(settings).as_dict()
-        alike = [classes] * len(sources) if isinstance(classes, int | str) else list(classes)
+        alike = [*listed(classes)] * (len(sources) if isinstance(classes, int | str | np.integer) else 1)
         if alike and len(alike) != len(sources):
             raise BadRequest(
                 f"There are {len(alike)} classes for {len(sources)} images. Pass one class for each image, or one for "
@@ -111,14 +115,17 @@ class Explain(EpochCallback):
         self._logdir = None if tensorboard is None else Path(tensorboard)
         self._events: EventWriter | None = None
         self._checkpoints, self._images_written = checkpoints, False
-        self._last: list[Panel | None] = [None] * len(sources)
+        # The epoch of the last record, and its maps.
+        self._last: tuple[int, list[Panel | None]] = 0, [None] * len(sources)
 
     def record(self, model: Model, epoch: int, logs: Mapping[str, Any]) -> None:
         """Write the maps and predictions of an epoch."""
         results = self._explained_images(model)
         maps = [next((panel for panel in one.panels if panel.kind == "map"), None) for one in results]
-        agreements = [agreed(*both) for both in zip(maps, self._last, strict=True)]
-        self._last = maps
+        # A training that begins again has no epoch before its first.
+        before = self._last[1] if self._last[0] < epoch else [None] * len(maps)
+        agreements = [agreed(*both) for both in zip(maps, before, strict=True)]
+        self._last = epoch, maps
         described = [
             {
                 "image": result.image,

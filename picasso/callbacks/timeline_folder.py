@@ -13,13 +13,18 @@ from PIL import Image
 
 from picasso import fileio
 from picasso.callbacks.json_lines import EpochLines
+from picasso.errors import BadRequest
 from picasso.explanation.inputs import NamedImage
 from picasso.explanation.result import Result
 from picasso.models.base import Model
 from picasso.models.checkpoints import MAX_CHECKPOINTS, spread
 
 MAPS, IMAGES, LABELS, SETTINGS, LINES = "maps", "images", "labels.txt", "config.yaml", "epochs.jsonl"
-EPOCH = re.compile(r"epoch-(\d+)")
+EPOCH = re.compile(r"epoch-\d{4,}")
+# The names of what a process writes, and of what it left if it was killed meanwhile, as fileio names it. The folder may
+# hold other files, such as checkpoints of the user.
+OWN_MAPS = re.compile(r"\.?epoch-(?P<epoch>\d{4,})(?P<draft>\.\d+\.[0-9a-f]{8})?")
+OWN_CHECKPOINT = re.compile(r"(?P<draft>\.\d+\.[0-9a-f]{8}\.)?epoch-(?P<epoch>\d{4,})\.keras")
 
 
 class TimelineFolder:
@@ -35,19 +40,32 @@ class TimelineFolder:
 
     Args:
         folder: the folder, which is made if it does not exist.
+
+    Raises:
+        BadRequest: it is a file, or holds settings that are not those of an earlier training.
     """
 
     def __init__(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise BadRequest(f"{folder} is a file; pass a folder as to.", field="to")
+        others = [name for name in (SETTINGS, LABELS) if (folder / name).exists()]
+        if others and not (folder / LINES).exists():
+            raise BadRequest(
+                f"{folder} has a {others[0]} of its own, which would be replaced. Pass a folder of its own as to, such "
+                f"as {folder / 'training'}.",
+                field="to",
+            )
         self.folder = folder
-        self._begun = False
+        self._newest: int | None = None
 
     def write(self, epoch: int, results: Sequence[Result], record: Mapping[str, Any]) -> None:
         """Write the maps and the record of an epoch; those of an earlier training from this epoch on are deleted."""
         maps = self.folder / MAPS
         maps.mkdir(parents=True, exist_ok=True)
-        if not self._begun:
+        # A callback may be passed to several trainings, each of which counts its epochs from the first.
+        if self._newest is None or epoch <= self._newest:
             self._clear(epoch)
-            self._begun = True
+        self._newest = epoch
         with fileio.whole_folder(maps / named_epoch(epoch)) as draft:
             for number, result in enumerate(results):
                 result.save(draft / folder_name(number, result.image))
@@ -75,8 +93,10 @@ class TimelineFolder:
             keras_model.save(draft)
         names = "\n".join(map(str, model.class_names()))
         fileio.write_bytes(self.folder / LABELS, f"{names}\n".encode())
-        files = sorted(file.name for file in self.folder.glob("epoch-*.keras") if EPOCH.fullmatch(file.stem))
-        *others, newest = spread(files, MAX_CHECKPOINTS)
+        files = [file for file in self.folder.glob("epoch-*.keras") if EPOCH.fullmatch(file.stem)]
+        # By number: from epoch 10,000 on, names have more digits.
+        files.sort(key=lambda file: (len(file.name), file.name))
+        *others, newest = spread([file.name for file in files], MAX_CHECKPOINTS)
         settings: dict[str, Any] = {"MODEL": newest, "LABELS": LABELS, "SAMPLES_DIR": IMAGES}
         if isinstance(preprocess, str) and preprocess:
             settings["PREPROCESS"] = preprocess
@@ -86,15 +106,17 @@ class TimelineFolder:
 
     def _clear(self, first: int) -> None:
         """Delete what a killed process left incomplete, and the epochs of an earlier training from one on."""
-        places = (self.folder / MAPS, self.folder)
-        for file in [file for place in places for file in place.iterdir()]:
-            found = EPOCH.search(file.name)
-            if not found or not (file.name.startswith(".") or int(found[1]) >= first):
-                continue
-            if file.is_dir():
-                shutil.rmtree(file, ignore_errors=True)
-            else:
+        for folder in list((self.folder / MAPS).iterdir()):
+            if incomplete_or_from(first, OWN_MAPS.fullmatch(folder.name)):
+                shutil.rmtree(folder, ignore_errors=True)
+        for file in list(self.folder.iterdir()):
+            if incomplete_or_from(first, OWN_CHECKPOINT.fullmatch(file.name)):
                 file.unlink(missing_ok=True)
+
+
+def incomplete_or_from(first: int, name: re.Match[str] | None) -> bool:
+    """Tell whether a name of a file of an epoch is that of a draft, or of an epoch from ``first`` on."""
+    return name is not None and (name["draft"] is not None or int(name["epoch"]) >= first)
 
 
 def named_epoch(epoch: int) -> str:

@@ -148,7 +148,7 @@ def explain(
 
     Writes PNG, JSON and npz files, one folder per image and visualization.
 
-    Exits with status 2 if an image could not be read; the other images are still explained.
+    Exits with status 2 if an image could not be read or a visualization not be graded; all others still are.
     """
     from picasso import models
     from picasso.evaluation.model_check import Answer
@@ -181,13 +181,14 @@ def explain(
                     best = Answer(result.image, result.predictions[:1]).text
                     click.echo(f"{result.image}: {best} -> {folder}", err=as_json)
                     notes |= dict.fromkeys((*result.model.notes, *result.notes))
-    if grade:
-        grade_all(loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out, aside=as_json)
+    graded = not grade or grade_all(
+        loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out, aside=as_json
+    )
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if as_json:
         click.echo(json.dumps(written, indent=1, allow_nan=False))
-    if len(good) < len(files):
+    if len(good) < len(files) or not graded:
         sys.exit(2)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasso.cli.options import free_folder, progress_bar
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, Cancelled, PicassoError
 
 if TYPE_CHECKING:
     from picasso.models.base import Model
@@ -33,8 +33,11 @@ def grade_all(
     out: Path,
     *,
     aside: bool,
-) -> None:
+) -> bool:
     """Grade visualizations, write a JSON file for each, and print their sentences and, for several, a ranking.
+
+    A visualization that can't be graded, such as one without maps, is named with the reason, and the others are graded.
+    Returns whether all were graded.
 
     Args:
         model: the model.
@@ -48,14 +51,23 @@ def grade_all(
     from picasso.grading import ranking
     from picasso.grading.grade import grade
 
-    grades = []
+    grades, failed = [], dict[str, str]()
     for name, settings in methods.items():
         file = free_folder(out, f"{name}-grade", ".json")
         with progress_bar(f"grading {name}") as progress:
             options: dict[str, Any] = {"targets": targets, "plugin_dirs": plugin_dirs, "progress": progress}
-            graded = grade(model, name, list(images), **options, **settings)
+            try:
+                graded = grade(model, name, list(images), **options, **settings)
+            except Cancelled:
+                raise
+            except PicassoError as error:
+                failed[name] = error.message
+                continue
         file.write_text(json.dumps(graded.as_dict(), indent=1), encoding="utf-8")
         click.echo(f"{name}: {graded.sentence} -> {file}", err=aside)
         grades.append(graded)
     if len(grades) > 1:
         click.echo("\n".join(ranking.lines(grades)), err=aside)
+    for name, message in failed.items():
+        click.secho(f"{name} is not graded: {message}", fg="red", err=True)
+    return not failed

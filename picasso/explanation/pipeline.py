@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -141,8 +141,10 @@ def find(
 
 
 def listed(wanted: int | str | Sequence[int | str]) -> Sequence[int | str]:
-    """Return one or several targets as a list."""
-    return [wanted] if isinstance(wanted, int | str) else wanted
+    """Return one or several targets as a list; those of NumPy, such as the labels of a data set, as Python values."""
+    if isinstance(wanted, np.generic | np.ndarray):
+        return cast("list[int | str]", wanted.ravel().tolist())
+    return wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
 
 
 def asked_for(model: Model, wanted: int | str | Sequence[int | str]) -> list[Wanted]:

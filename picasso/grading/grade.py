@@ -52,7 +52,8 @@ def grade(
 
     Raises:
         NotFound: there is no visualization of that name.
-        BadRequest: there are no images, none can be read, there are several targets, or a setting is not valid.
+        BadRequest: there are no images, none can be read, there are several targets, or a setting or
+            the seed is not valid.
         ModelError: the model lacks a capability that the visualization needs.
 
     Examples:
@@ -72,6 +73,8 @@ def grade(
     cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(model, targets)
     if len(asked) > 1:
         raise BadRequest("A grade is about one target. Give one, or none for what the model predicts.")
+    if not isinstance(seed, int) or seed < 0:
+        raise BadRequest(f"seed is a whole number, 0 or more, not {seed!r}.", field="seed")
     checked = cls.ALLOWED_SETTINGS.parse(settings)
     pipeline.require_suitable(model, cls)
     sources = list(expand(images, model))

@@ -30,7 +30,8 @@ def write_existing(source: Path, logdir: Path, link: str = "") -> str:
         link: the address of the HTML report, or "".
 
     Raises:
-        BadRequest: there is neither an audit nor a result, or one can't be read, or the link is no web address.
+        BadRequest: there is neither an audit nor a result, one can't be read, the link is no web address, or ``logdir``
+            can't be written.
         ConfigurationError: the package ``tensorboard`` is not installed.
     """
     if link and not re.match(r"https?://", link):
@@ -40,8 +41,11 @@ def write_existing(source: Path, logdir: Path, link: str = "") -> str:
         document = fileio.read_document(file)
         if "findings" not in document:
             raise BadRequest(f"{file} is not the result of an audit. Run the audit again.")
-        with EventWriter(logdir) as events:
-            write_audit_folder(events, file.parent, document, link)
+        with opened(logdir) as events:
+            try:
+                write_audit_folder(events, file.parent, document, link)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise BadRequest(f"{file} is incomplete or damaged. Run the audit again.") from error
         count = len(document["findings"])
         return f"an audit with {count} finding{'' if count == 1 else 's'}"
     folders = [one.parent for one in sorted(source.rglob(DOCUMENT)) if not hidden(one.parent, source)]
@@ -50,10 +54,25 @@ def write_existing(source: Path, logdir: Path, link: str = "") -> str:
             f"There is no result.json and no audit.json in {source}. Pass the output folder of picasso explain or "
             "picasso audit."
         )
-    with EventWriter(logdir) as events:
+    with opened(logdir) as events:
         results = [write_folder(events, one) for one in folders]
         events.text("results", run_text(results, list(reports(source)), link))
     return f"{len(results)} result{'' if len(results) == 1 else 's'}"
+
+
+def opened(logdir: Path) -> EventWriter:
+    """Return a new event file in a folder.
+
+    Raises:
+        BadRequest: the folder can't be written.
+    """
+    try:
+        return EventWriter(logdir)
+    except OSError as error:
+        raise BadRequest(
+            f"No event file can be written into {logdir}: {error.strerror}. Pass a folder that can be written.",
+            field="logdir",
+        ) from error
 
 
 def hidden(folder: Path, above: Path) -> bool:

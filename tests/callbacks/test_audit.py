@@ -107,6 +107,18 @@ def test_the_training_is_the_same_with_and_without_it(folder: Path, tmp_path: Pa
         np.testing.assert_array_equal(one, other)
 
 
+def test_it_audits_the_model_of_each_training(folder: Path, tmp_path: Path) -> None:
+    """A callback that is passed to the training of a second model says what one that is new says."""
+    audit = Audit(folder, to=tmp_path / "a", interventions=INTERVENTIONS, labels=NAMES, every=4)
+    fit(folder, audit)
+    model = linear()
+    images, targets = read_images(folder)
+    for one in (audit, Audit(folder, to=tmp_path / "b", interventions=INTERVENTIONS, labels=NAMES, every=4)):
+        model.set_weights([0 * values for values in model.get_weights()])
+        model.fit(images[:, ::-1], 1 - targets, batch_size=24, shuffle=False, epochs=4, verbose=0, callbacks=[one])
+    assert lines(tmp_path / "a") == lines(tmp_path / "b")
+
+
 def test_errors_do_not_end_the_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one = tmp_path / "one"
     one.mkdir()
@@ -126,5 +138,11 @@ def test_wrong_arguments_are_refused_before_the_training(folder: Path, tmp_path:
         Audit(folder / "missing", to=tmp_path)
     with pytest.raises(BadRequest, match="must be an Intervention"):
         Audit(folder, to=tmp_path, interventions=["brightness"])  # type: ignore[list-item]
+    with pytest.raises(BadRequest, match="at least one intervention"):
+        Audit(folder, to=tmp_path, interventions=[])
+    with pytest.raises(BadRequest, match="or 0 for all, not -1"):
+        Audit(folder, to=tmp_path, pairs=-1)
+    with pytest.raises(BadRequest, match="is a file"):
+        Audit(folder, to=next((folder / NAMES[0]).iterdir()))
     with pytest.raises(BadRequest, match="masks"):
         Audit(folder, to=tmp_path, masks=tmp_path / "none")

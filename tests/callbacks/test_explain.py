@@ -202,11 +202,60 @@ def test_a_part_of_the_trained_model_can_be_explained(data: Data, tmp_path: Path
 @pytest.mark.slow
 def test_a_second_training_in_the_folder_replaces_its_later_epochs(data: Data, tmp_path: Path) -> None:
     fit(network(), data, Explain(data[0][:1], "SaliencyMaps", to=tmp_path), epochs=4)
-    (tmp_path / "maps" / ".epoch-0005.1.abc").mkdir()
+    (tmp_path / "maps" / ".epoch-0005.1.0123abcd").mkdir()
     fit(network(), data, Explain(data[0][:1], "SaliencyMaps", to=tmp_path), initial_epoch=2, epochs=3)
     assert [one["epoch"] for one in lines(tmp_path)] == [1, 2, 3]
     assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == [f"epoch-000{epoch}" for epoch in (1, 2, 3)]
     assert sorted(file.stem for file in tmp_path.glob("*.keras")) == [f"epoch-000{epoch}" for epoch in (1, 2, 3)]
+
+
+def test_a_callback_can_be_passed_to_several_trainings(data: Data, tmp_path: Path) -> None:
+    """What it records is about the model of each training, and the epochs of an earlier one are replaced."""
+    explain = Explain(data[0][:1], "SaliencyMaps", to=tmp_path, classes=0)
+    fit(network(), data, explain, epochs=3)
+    other = network()
+    fit(other, data, explain, epochs=2)
+    assert [one["epoch"] for one in lines(tmp_path)] == [1, 2]
+    assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == ["epoch-0001", "epoch-0002"]
+    assert sorted(file.name for file in tmp_path.glob("*.keras")) == ["epoch-0001.keras", "epoch-0002.keras"]
+    first, last = (one["images"][0] for one in lines(tmp_path))
+    assert first["agreement"] is None
+    assert last["agreement"] is not None
+    (expected,) = picasso.explain(picasso.load_model(other), data[0][0], "SaliencyMaps", classes=0)
+    assert last["confidence"] == pytest.approx(expected.panels[-1].probability, abs=1e-6)
+
+
+def test_other_files_in_the_folder_stay(data: Data, tmp_path: Path) -> None:
+    """Only drafts and epochs that the callback wrote are replaced, not what the user wrote there."""
+    names = ["weights-epoch-0003.keras", "epoch-03.keras", "notes-epoch-0009.txt", ".epoch-0004.swp"]
+    for name in names:
+        (tmp_path / name).write_text("of the user")
+    (tmp_path / ".17.0123abcd.epoch-0001.keras").write_text("a draft")
+    fit(network(), data, Explain(data[0][:1], "SaliencyMaps", to=tmp_path), epochs=1)
+    assert [(tmp_path / name).read_text() for name in names] == ["of the user"] * len(names)
+    assert not (tmp_path / ".17.0123abcd.epoch-0001.keras").exists()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "labels.txt"])
+def test_settings_of_the_user_are_not_replaced(name: str, data: Data, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("of the user")
+    with pytest.raises(BadRequest, match=f"has a {name} of its own"):
+        Explain(data[0][:1], to=tmp_path)
+    with pytest.raises(BadRequest, match="is a file"):
+        Explain(data[0][:1], to=tmp_path / name)
+
+
+@pytest.mark.parametrize("classes", [np.array([1, 0]), np.array([[1], [0]]), [np.int64(1), np.uint8(0)]])
+def test_classes_are_the_labels_of_a_data_set(classes: Any, data: Data, tmp_path: Path) -> None:
+    """These are often integers of NumPy, and those of some data sets are a column."""
+    fit(network(), data, Explain(data[0][:2], "SaliencyMaps", to=tmp_path, classes=classes), epochs=1)
+    assert [one["class"] for one in lines(tmp_path)[0]["images"]] == ["1", "0"]
+
+
+def test_one_class_is_that_of_all_images(data: Data, tmp_path: Path) -> None:
+    label: Any = np.int64(1)
+    fit(network(), data, Explain(data[0][:2], "SaliencyMaps", to=tmp_path, classes=label), epochs=1)
+    assert [one["class"] for one in lines(tmp_path)[0]["images"]] == ["1", "1"]
 
 
 def test_maps_and_numbers_are_written_for_tensorboard(data: Data, tmp_path: Path) -> None:
@@ -252,6 +301,7 @@ def test_only_tensorboard(data: Data, tmp_path: Path) -> None:
         ({"visualization": "Saliency"}, NotFound, "Saliency"),
         ({"Window": 3}, BadRequest, "Window"),
         ({"images": "missing.png"}, BadRequest, "missing.png"),
+        ({"images": []}, BadRequest, "There are no images"),
         ({"model": "mnist.keras"}, ModelError, "keras.Model"),
     ],
 )

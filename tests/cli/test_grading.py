@@ -33,6 +33,18 @@ def test_grades_are_written_and_methods_ranked(config: Path, tmp_path: Path) -> 
     assert rows[0].split()[1] == f"{documents[best[0]]['score']:.3f}"
 
 
+def test_a_method_without_maps_does_not_stop_the_others(config: Path, tmp_path: Path) -> None:
+    """What was explained is printed as JSON, the other methods are graded, and the status tells."""
+    (tmp_path / "a.png").write_bytes(png(noise_image(1)))
+    methods = ["-v", "ClassProbabilities", "-v", "SaliencyMaps"]
+    out = tmp_path / "out"
+    done = run("explain", tmp_path / "a.png", "--config", config, *methods, "--out", out, "--grade", "--json")
+    assert done.exit_code == 2
+    assert "ClassProbabilities is not graded: ClassProbabilities makes no map of" in done.stderr
+    assert sorted(file.name for file in out.glob("*-grade.json")) == ["SaliencyMaps-grade.json"]
+    assert [one["visualization"] for one in json.loads(done.stdout)] == ["ClassProbabilities", "SaliencyMaps"]
+
+
 @pytest.mark.parametrize("options", [["--target", "ant", "--target", "bee"], ["--class", "1", "--class", "2"]])
 def test_a_grade_of_several_targets_is_refused(config: Path, tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "a.png").write_bytes(png())

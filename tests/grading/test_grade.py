@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,12 @@ def test_bad_requests(tmp_path: Path) -> None:
     grade = picasso.grade(model, Truth, tmp_path)
     assert [one.image for one in grade.images] == ["good.png"]
     assert len(grade.unreadable) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "x"])
+def test_seeds_are_whole_numbers(seed: Any) -> None:
+    with pytest.raises(BadRequest, match="seed is a whole number, 0 or more"):
+        picasso.grade(linear(), "PartialOcclusion", noise(8), seed=seed)
 
 
 def test_progress_rises_and_cancels() -> None:

@@ -165,6 +165,15 @@ def test_wrong_arguments(linear: LinearModel, tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "result.json").write_text("{}")
     assert "can't be read; explain the image again" in run(tmp_path, "--logdir", tmp_path / "logs").output
+    (tmp_path / "file").touch()
+    (result,) = picasso.explain(linear, noise_image(), "PartialOcclusion", Strides=5)
+    result.save(tmp_path / "good")
+    done = run(tmp_path / "good", "--logdir", tmp_path / "file")
+    assert done.exit_code == 2
+    assert f"No event file can be written into {tmp_path / 'file'}: File exists." in done.output
+    (tmp_path / "good" / "audit.json").write_text('{"findings": 3}')
+    done = run(tmp_path / "good", "--logdir", tmp_path / "y")
+    assert (done.exit_code, "is incomplete or damaged. Run the audit again." in done.output) == (2, True)
     assert "must be the http or https" in run(tmp_path, "--logdir", tmp_path / "x", "--link", "file:///r").output
 
 
