@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasso.cli.options import free_folder, progress_bar
+from picasso import fileio
+from picasso.cli.options import progress_bar
 from picasso.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def grade_all(
 
     grades = []
     for name, settings in methods.items():
-        file = free_folder(out, f"{name}-grade", ".json")
+        file = fileio.free_path(out, f"{name}-grade", ".json")
         with progress_bar(f"grading {name}") as progress:
             options: dict[str, Any] = {"targets": targets, "plugin_dirs": plugin_dirs, "progress": progress}
             graded = grade(model, name, list(images), **options, **settings)
