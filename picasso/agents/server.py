@@ -22,6 +22,7 @@ from picasso import __version__
 from picasso.agents.answer import Answer
 from picasso.agents.tools import Tools
 from picasso.agents.turns import Progress, Turns
+from picasso.audit.selection import PAIRS
 from picasso.errors import PicassoError, reason
 from picasso.imaging.masking import FILLS
 
@@ -99,6 +100,28 @@ class Calls:
             context, lambda progress: self._tools.what_if(image, boxes, fill, other, target, progress)
         )
 
+    async def audit(
+        self,
+        context: Context,
+        folder: Annotated[str, Field(description="Path of a folder with one subfolder of images per class.")],
+        pairs: Annotated[
+            int, Field(ge=0, description="Pairs of classes to compare, most suspicious first; 0 for all.")
+        ] = PAIRS,
+    ) -> CallToolResult:
+        """Look for spurious features that the model relies on rather than on the object; this may take minutes.
+
+        Returns the verdict, the findings and the path of the report, and an image before and after for each finding.
+        """
+        return await self._answer(context, lambda progress: self._tools.audit(folder, pairs, progress))
+
+    async def results(
+        self,
+        context: Context,
+        name: Annotated[str, Field(description="Name of a result, from result of an answer; empty for a list.")] = "",
+    ) -> CallToolResult:
+        """List earlier results of explain and audit, or return one of them again with its images."""
+        return await self._answer(context, lambda progress: self._tools.results(name, progress))
+
     async def visualizations(self, context: Context) -> CallToolResult:
         """List the visualizations: what each shows, its settings, and why it can't be used with this model, if so."""
         return await self._answer(context, self._tools.visualizations)
@@ -151,9 +174,11 @@ def server_of(tools: Tools) -> Server:
     told = INSTRUCTIONS.format(folders=folders)
     server = Server("picasso", instructions=told, version=__version__, lifespan=printing_aside)
     calls = Calls(tools)
-    for one in (calls.check, calls.explain, calls.what_if, calls.visualizations):
+    for one in (calls.check, calls.explain, calls.what_if, calls.audit, calls.results, calls.visualizations):
         # Results are kept, but nothing of the user's is changed, and no other system is reached.
-        hints = ToolAnnotations(read_only_hint=one != calls.explain, destructive_hint=False, open_world_hint=False)
+        hints = ToolAnnotations(
+            read_only_hint=one not in (calls.explain, calls.audit), destructive_hint=False, open_world_hint=False
+        )
         server.add_tool(one, annotations=hints, structured_output=False)
     return server
 

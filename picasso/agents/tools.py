@@ -15,6 +15,9 @@ from PIL import Image
 from picasso import fileio
 from picasso.agents.allowed_files import AllowedFiles
 from picasso.agents.answer import Answer, answer_of, require_few
+from picasso.agents.audits import run_audit
+from picasso.agents.kept_results import kept_results
+from picasso.audit.selection import PAIRS
 from picasso.config import Settings
 from picasso.errors import StorageFull
 from picasso.evaluation import model_check
@@ -167,6 +170,23 @@ class Tools:
         unsuitable = self.registry.unsuitable(self.model())
         entries = (entry.as_dict() for entry in self.registry.entries())
         return Answer.of([{**one, "error": one["error"] or unsuitable.get(one["name"], "")} for one in entries])
+
+    def audit(self, folder: str, pairs: int = PAIRS, progress: Progress = lambda fraction: None) -> Answer:
+        """Audit the model; see :func:`picasso.agents.audits.run_audit`.
+
+        Args:
+            folder: contains a folder of images for each class.
+            pairs: the number of pairs of classes to compare; 0 for all.
+            progress: called with the progress, 0..1.
+        """
+        images, model = self.files.folder(folder), self.model()
+        out = self.free_folder(f"audit-{images.name}")
+        return run_audit(model, self.settings, self.files, images, out, pairs, progress)
+
+    def results(self, name: str = "", progress: Progress = lambda fraction: None) -> Answer:
+        """Return the list of earlier results, or one of them; see :func:`picasso.agents.kept_results.kept_results`."""
+        progress(0.0)
+        return kept_results(self.out, name)
 
     def free_folder(self, name: str) -> Path:
         """Return a path in the output folder at which there is nothing yet.

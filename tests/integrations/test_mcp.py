@@ -22,13 +22,15 @@ from picasso.config import PACKAGE, Settings
 from picasso.errors import Busy, ModelError, RunError
 from picasso.examples.brightness import BrightnessModel
 from picasso.models.base import Model
+from tests.agents.test_audits import labeled
+from tests.audit.test_audit import Reliant
 from tests.cli.test_command import ONNX
 from tests.docs.blocks import PAGES, ROOT
 
 mcp = pytest.importorskip("mcp")
 anyio = pytest.importorskip("anyio")
 
-NAMES = ["check", "explain", "what_if", "visualizations"]
+NAMES = ["check", "explain", "what_if", "audit", "results", "visualizations"]
 
 
 class NoisyModel(BrightnessModel):
@@ -126,6 +128,9 @@ def test_errors_are_one_sentence(folder: Path) -> None:
             ("what_if", {"image": "left.png"}, "The argument boxes of what_if is wrong:"),
             ("what_if", {"image": "left.png", "boxes": [[0, 0, 2, 1]]}, "A shape is"),
             ("what_if", {"image": "left.png", "boxes": [], "fill": "red"}, "fill must be one of"),
+            ("audit", {"folder": ".."}, "There is no folder '..' below the folders"),
+            ("audit", {"folder": ".", "pairs": -1}, "The argument pairs of audit is wrong:"),
+            ("results", {"name": "../images"}, "There is no result '../images'"),
             ("look", {}, "There is no tool 'look'."),
         ):
             answer = await client.call_tool(name, arguments)
@@ -216,6 +221,41 @@ def test_a_cancelled_call_ends_and_the_next_is_computed(folder: Path) -> None:
 
     anyio.run(run)
     assert ended == ["CancelledError"]
+
+
+def test_an_audit_reports_progress_and_is_cancelled(folder: Path) -> None:
+    labeled(folder)
+    seen: list[float] = []
+
+    async def talk(client: Any) -> None:
+        with anyio.CancelScope() as scope:
+
+            async def end(progress: float, total: float | None, message: str | None) -> None:
+                seen.append(progress)
+                scope.cancel()
+
+            await client.call_tool("audit", {"folder": "."}, progress_callback=end)
+        assert scope.cancelled_caught
+        # It waits until the thread has ended.
+        assert json.loads(texts(await client.call_tool("results"))) == []
+        seen.clear()
+
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            seen.append(progress)
+
+        answer = await client.call_tool("audit", {"folder": "."}, progress_callback=report)
+        assert json.loads(texts(answer))["verdict"].startswith("The model appears to rely on brightness")
+        assert len(pictures(answer)) > 1
+
+    connected(folder, talk, reliant)
+    assert seen == sorted(set(seen))
+    assert (len(seen) > 5, seen[-1]) == (True, 1)
+
+
+def reliant() -> Model:
+    model = Reliant()
+    model.load()
+    return model
 
 
 def transcript(folder: Path) -> str:
