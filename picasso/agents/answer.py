@@ -15,7 +15,7 @@ from picasso.imaging import decode
 from picasso.visualizations import Panel
 
 # The largest number of images in an answer.
-MAX_PICTURES = 12
+MAX_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Answer:
 
     Attributes:
         text: lines of text, or JSON.
-        pictures: PNG files.
+        images: PNG files.
     """
 
     text: str
-    pictures: tuple[bytes, ...] = ()
+    images: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, document: Mapping[str, Any] | Sequence[Any], pictures: Sequence[bytes] = ()) -> Answer:
+    def of(cls, document: Mapping[str, Any] | Sequence[Any], images: Sequence[bytes] = ()) -> Answer:
         """Return an answer whose text is JSON, with the first of some images."""
-        return cls(compact(document), tuple(pictures[:MAX_PICTURES]))
+        return cls(compact(document), tuple(images[:MAX_SHOWN]))
 
 
 def compact(document: Mapping[str, Any] | Sequence[Any]) -> str:
@@ -71,7 +71,7 @@ def answer_of(result: Result, name: str) -> Answer:
         result: the result.
         name: the name of its folder in the output folder.
     """
-    shown = range(len(result.panels))[:MAX_PICTURES]
+    shown = range(len(result.panels))[:MAX_SHOWN]
     notes = [*result.model.notes, *result.notes]
     if left := len(result.panels) - len(shown):
         notes.append(f"{left} more panels are in {name}.")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from picasso.agents.allowed_files import AllowedFiles
-from picasso.agents.answer import MAX_PICTURES, Answer
+from picasso.agents.answer import MAX_SHOWN, Answer
 from picasso.audit import audit, object_masks
 from picasso.audit.catalogue import catalogue
 from picasso.audit.dataset import require_classifier
@@ -106,7 +106,7 @@ def audit_answer(folder: Path) -> Answer:
     }
     # One example of each finding.
     evidence = sorted((folder / "evidence").glob("*-0-*.png"), key=evidence_order)
-    return Answer.of(document, [file.read_bytes() for file in evidence[:MAX_PICTURES]])
+    return Answer.of(document, [file.read_bytes() for file in evidence[:MAX_SHOWN]])
 
 
 def evidence_order(file: Path) -> tuple[bool, int, bool]:

@@ -78,7 +78,7 @@ class Calls:
             dict[str, str | int | float | bool], Field(description="Settings of the visualization by name.")
         ] = {},  # noqa: B006
     ) -> CallToolResult:
-        """Return maps of what the model depends on in an image, as pictures, with their numbers and notes as JSON.
+        """Return maps of what the model depends on in an image, and their numbers and notes as JSON.
 
         largest_at and smallest_at are the x and y of a map's extremes, from 0 to 1 of the width and the height.
         """
@@ -135,11 +135,11 @@ class Calls:
         except Exception as error:
             log.exception("A call failed")
             return failure(f"The call failed unexpectedly: {reason(error)}. The log of picasso mcp says more.")
-        pictures = [
+        images = [
             ImageContent(type="image", data=base64.b64encode(one).decode(), mime_type="image/png")
-            for one in answer.pictures
+            for one in answer.images
         ]
-        return CallToolResult(content=[TextContent(type="text", text=answer.text), *pictures])
+        return CallToolResult(content=[TextContent(type="text", text=answer.text), *images])
 
 
 class Server(MCPServer):  # type: ignore[misc] # the SDK is not installed where types are checked

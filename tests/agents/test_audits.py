@@ -36,6 +36,7 @@ def tools_of(folder: Path, model: type[Model] = Reliant) -> Tools:
     return Tools(Settings(), load, [folder], folder.parent / "out")
 
 
+@pytest.mark.slow
 def test_the_audit_and_its_result(tmp_path: Path) -> None:
     labeled(tmp_path / "images")
     tools = tools_of(tmp_path / "images")
@@ -48,7 +49,7 @@ def test_the_audit_and_its_result(tmp_path: Path) -> None:
     assert found["findings"][0]["alarm"]
     assert Path(found["report"]) == tools.out / "audit-images" / "report.html"
     assert Path(found["report"]).is_file()
-    assert [answer.pictures[0], answer.pictures[1]] == [
+    assert [answer.images[0], answer.images[1]] == [
         (tools.out / "audit-images" / "evidence" / f"0-0-{when}.png").read_bytes() for when in ("before", "after")
     ]
     assert seen == sorted(seen)

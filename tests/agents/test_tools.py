@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from picasso.agents.allowed_files import AllowedFiles
-from picasso.agents.answer import MAX_PICTURES, compact
+from picasso.agents.answer import MAX_SHOWN, compact
 from picasso.agents.tools import Tools
 from picasso.cli.command import main
 from picasso.config import Settings
@@ -99,7 +99,7 @@ def test_check(folder: Path) -> None:
     lines = answer.text.splitlines()
     assert "answer: left.png: bright 0.597, dark 0.403" in lines
     assert "classes: 2: dark, bright" in lines
-    (view,) = answer.pictures
+    (view,) = answer.images
     assert np.asarray(Image.open(io.BytesIO(view)))[0, 0] == 240
     with pytest.raises(BadRequest, match="At most 16 images"):
         tools.check(["left.png"] * 17)
@@ -117,21 +117,19 @@ def test_explain_keeps_the_result_and_says_where_the_map_is_largest(folder: Path
     assert seen[-1] == 1
     kept = json.loads((tools.out / "left-PartialOcclusion" / "result.json").read_text())
     assert kept["panels"][1]["maximum"] == pytest.approx(panel["maximum"], rel=1e-4)
-    _, picture = answer.pictures
-    assert Image.open(io.BytesIO(picture)).format == "PNG"
+    _, drawn = answer.images
+    assert Image.open(io.BytesIO(drawn)).format == "PNG"
     assert json.loads(tools.explain("left.png").text)["result"] == "left-PartialOcclusion-1"
 
 
-def test_pictures_are_limited_and_the_rest_is_named(folder: Path) -> None:
+def test_images_are_limited_and_the_rest_is_named(folder: Path) -> None:
     (folder / "noise.png").write_bytes(png(noise_image(1)))
     tools = tools_of(folder, LinearModel)
     tools.model().top_probs = 7
     answer = tools.explain("noise.png", "PartialOcclusion", "", {"Occlusion": "all", "Strides": 2})
     document = json.loads(answer.text)
-    assert len(document["panels"]) > MAX_PICTURES == len(answer.pictures)
-    assert (
-        document["notes"][-1] == f"{len(document['panels']) - MAX_PICTURES} more panels are in noise-PartialOcclusion."
-    )
+    assert len(document["panels"]) > MAX_SHOWN == len(answer.images)
+    assert document["notes"][-1] == f"{len(document['panels']) - MAX_SHOWN} more panels are in noise-PartialOcclusion."
 
 
 def test_what_if(folder: Path) -> None:
@@ -141,7 +139,7 @@ def test_what_if(folder: Path) -> None:
     assert document["flipped"]
     assert document["before"][0]["name"] == "bright"
     assert document["after"][0]["prob"] == pytest.approx(1 / (1 + np.exp(8 * (20 / 255 - 0.5))), abs=1e-5)
-    (view,) = answer.pictures
+    (view,) = answer.images
     assert not np.asarray(Image.open(io.BytesIO(view)))[:, 0].any()
 
 

@@ -92,7 +92,7 @@ def texts(result: Any) -> str:
     return "\n".join(one.text for one in result.content if one.type == "text")
 
 
-def pictures(result: Any) -> list[Image.Image]:
+def images(result: Any) -> list[Image.Image]:
     shown = [one for one in result.content if one.type == "image"]
     assert {one.mime_type for one in shown} <= {"image/png"}
     return [Image.open(io.BytesIO(base64.b64decode(one.data))) for one in shown]
@@ -223,6 +223,7 @@ def test_a_cancelled_call_ends_and_the_next_is_computed(folder: Path) -> None:
     assert ended == ["CancelledError"]
 
 
+@pytest.mark.slow
 def test_an_audit_reports_progress_and_is_cancelled(folder: Path) -> None:
     labeled(folder)
     seen: list[float] = []
@@ -245,7 +246,7 @@ def test_an_audit_reports_progress_and_is_cancelled(folder: Path) -> None:
 
         answer = await client.call_tool("audit", {"folder": "."}, progress_callback=report)
         assert json.loads(texts(answer))["verdict"].startswith("The model appears to rely on brightness")
-        assert len(pictures(answer)) > 1
+        assert len(images(answer)) > 1
 
     connected(folder, talk, reliant)
     assert seen == sorted(set(seen))
@@ -267,7 +268,7 @@ def transcript(folder: Path) -> str:
             answer = await client.call_tool(name, arguments)
             lines.append(f"> {name} {json.dumps(arguments)}")
             lines.append(re.sub(r'"seconds": [\d.e-]+', '"seconds": 0.01', texts(answer)))
-            lines.extend(f"[PNG, {one.width} x {one.height}]" for one in pictures(answer))
+            lines.extend(f"[PNG, {one.width} x {one.height}]" for one in images(answer))
             lines.append("")
 
         await call("check", images=["left.png"])
@@ -284,6 +285,7 @@ def test_the_transcript_of_the_page(folder: Path) -> None:
     assert shown == transcript(folder).strip()
 
 
+@pytest.mark.slow
 def test_the_command_writes_nothing_but_the_protocol(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,7 +296,7 @@ def test_the_command_writes_nothing_but_the_protocol(
     async def talk(client: Any) -> None:
         answer = await client.call_tool("check", {"images": ["left.png"]})
         assert "bright 0.597" in texts(answer)
-        (view,) = pictures(answer)
+        (view,) = images(answer)
         assert np.asarray(view)[0, 0] == 240
 
     started(["--config", str(tmp_path / "config.py"), "--folder", "images"], talk, tmp_path / "log.txt")
@@ -318,7 +320,7 @@ def test_a_model_file_as_the_page_says(tmp_path: Path) -> None:
         assert "format: ONNX" in texts(await client.call_tool("check"))
         answer = await client.call_tool("explain", {"image": str(digit), "settings": {"Strides": 2}})
         assert not answer.is_error, texts(answer)
-        assert all(one.width > 100 for one in pictures(answer))
+        assert all(one.width > 100 for one in images(answer))
 
     started([str(places.get(word, word)) for word in words[1:]], talk, tmp_path / "log.txt")
     assert [one.name for one in (tmp_path / "out").iterdir()] == [f"{digit.stem}-PartialOcclusion"]
