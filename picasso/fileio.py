@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from picasso.errors import ConfigurationError, StorageFull
+from picasso.errors import BadRequest, ConfigurationError, StorageFull
 
 try:
     import fcntl
@@ -143,6 +144,35 @@ def child(folder: Path, name: str) -> Path | None:
     if NAME.fullmatch(name) and file.is_file() and not file.is_symlink():
         return file
     return None
+
+
+def make_folder(out: Path) -> None:
+    """Create the output folder of a command, if it does not exist.
+
+    Raises:
+        BadRequest: it can't be created.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"The output folder {out} can't be created: {error.strerror}.", field="--out") from error
+
+
+def free_path(out: Path, name: str, suffix: str = "") -> Path:
+    """Return ``out/name``, or a numbered variant if it exists, so that nothing is overwritten.
+
+    With a suffix such as ``.png``, return the path of a file with that suffix.
+
+    Raises:
+        BadRequest: the folder ``out`` can't be created.
+    """
+    make_folder(out)
+    candidate = out / f"{name}{suffix}"
+    for number in itertools.count(1):
+        if not candidate.exists():
+            break
+        candidate = out / f"{name}-{number}{suffix}"
+    return candidate
 
 
 def size(folder: Path) -> int:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from picasso import __version__
+from picasso import __version__, fileio
 from picasso.cli.build_result import BuildResult, build_options
 from picasso.cli.check_result import CheckResult, check_options
 from picasso.cli.grading import GRADE, grade_all, require_one_target
+from picasso.cli.mcp_command import mcp
 from picasso.cli.options import (
     BUDGET,
     COMPARE,
@@ -27,11 +28,9 @@ from picasso.cli.options import (
     SEED,
     configured,
     engine,
-    free_folder,
     friendly,
     gate,
     loading_in_time,
-    make_folder,
     parse_pairs,
     parse_time,
     progress_bar,
@@ -57,6 +56,9 @@ SHOWN = 10
 @click.version_option(__version__, prog_name="picasso")
 def main() -> None:
     """Show where a trained image classifier looks."""
+
+
+main.add_command(mcp)
 
 
 @main.command()
@@ -175,7 +177,7 @@ def explain(
                 results = computed(workers, *asked) if workers else explained(settings, *asked)
                 for result, save in results:
                     called = decode.without_ending(result.image).replace("/", "-")
-                    folder = free_folder(out, f"{called}-{name}")
+                    folder = fileio.free_path(out, f"{called}-{name}")
                     save(folder)
                     written.append({"folder": str(folder), **result.as_dict()})
                     best = Answer(result.image, result.predictions[:1]).text
@@ -299,7 +301,7 @@ def check(
 
     def show(name: str, view: Image.Image) -> None:
         if out:
-            view.save(free_folder(out, decode.without_ending(name).replace("/", "-"), ".png"))
+            view.save(fileio.free_path(out, decode.without_ending(name).replace("/", "-"), ".png"))
 
     with progress_bar("measuring", hidden=not folder) as progress:
         report = model_check.check(model, opened, folder, progress, show)
@@ -377,7 +379,7 @@ def inside(
         )
     out = out or Path("picasso-concepts" if concepts else "picasso-card")
     # Before the work, which would be lost if there were no place for its result.
-    place = None if channel is None and not concepts else free_folder(out.parent, out.name)
+    place = None if channel is None and not concepts else fileio.free_path(out.parent, out.name)
     with loading_in_time():
         model = models.load_configured(settings)
     found: ChannelCard | ChannelEffects | Concepts
@@ -460,7 +462,7 @@ def audit(
     bench = TrialContext(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
     click.echo(plan.sentence(), err=as_json)
-    make_folder(out)
+    fileio.make_folder(out)
     with engine(settings, model) as workers, progress_bar("changing images") as progress:
         if workers:
             asked = AuditRequest(
@@ -619,26 +621,18 @@ def visualizations(config: Path | None, as_json: bool) -> None:
     from picasso.config import load
     from picasso.explanation.registry import Registry
 
-    found: list[dict[str, object]] = []
-    for entry in Registry(load(config).plugin_dirs()).entries():
-        controls = entry.cls.ALLOWED_SETTINGS.controls() if entry.cls else {}
-        settings = [
-            {"name": name, "default": control.show(control.default), "help": control.help, "allowed": control.allowed()}
-            for name, control in controls.items()
-        ]
-        error = "" if entry.cls else entry.reason
-        found.append({"name": entry.name, "description": entry.description, "error": error, "settings": settings})
-        if as_json:
-            continue
-        if entry.cls is None:
-            click.secho(f"{entry.name}: can't be used: {entry.reason}", fg="red")
-            continue
-        click.secho(entry.name, bold=True)
-        click.echo(f"  {entry.description}")
-        for one in settings:
-            click.echo(f"  {one['name']}={one['default']}  {one['help']} ({one['allowed']})")
+    found = [entry.as_dict() for entry in Registry(load(config).plugin_dirs()).entries()]
     if as_json:
         click.echo(json.dumps(found, indent=1))
+        return
+    for one in found:
+        if one["error"]:
+            click.secho(f"{one['name']}: can't be used: {one['error']}", fg="red")
+            continue
+        click.secho(one["name"], bold=True)
+        click.echo(f"  {one['description']}")
+        for setting in one["settings"]:
+            click.echo(f"  {setting['name']}={setting['default']}  {setting['help']} ({setting['allowed']})")
 
 
 @main.command("new-visualization")

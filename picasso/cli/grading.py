@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasso.cli.options import free_folder, progress_bar
+from picasso import fileio
+from picasso.cli.options import progress_bar
 from picasso.errors import BadRequest, Cancelled, PicassoError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def grade_all(
 
     grades, failed = [], dict[str, str]()
     for name, settings in methods.items():
-        file = free_folder(out, f"{name}-grade", ".json")
+        file = fileio.free_path(out, f"{name}-grade", ".json")
         with progress_bar(f"grading {name}") as progress:
             options: dict[str, Any] = {"targets": targets, "plugin_dirs": plugin_dirs, "progress": progress}
             try:

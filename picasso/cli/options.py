@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import sys
@@ -228,35 +227,6 @@ def yaml_value(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-
-
-def make_folder(out: Path) -> None:
-    """Create the output folder of a command, if it does not exist.
-
-    Raises:
-        BadRequest: it can't be created.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadRequest(f"The output folder {out} can't be created: {error.strerror}.", field="--out") from error
-
-
-def free_folder(out: Path, name: str, suffix: str = "") -> Path:
-    """Return ``out/name``, or a numbered variant if it exists, so that nothing is overwritten.
-
-    With a suffix such as ``.png``, return the path of a file with that suffix.
-
-    Raises:
-        BadRequest: the folder ``out`` can't be created.
-    """
-    make_folder(out)
-    candidate = out / f"{name}{suffix}"
-    for number in itertools.count(1):
-        if not candidate.exists():
-            break
-        candidate = out / f"{name}-{number}{suffix}"
-    return candidate
 
 
 def require_folder(file: Path, option: str) -> None:

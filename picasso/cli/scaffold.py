@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from string import Template
 
-from picasso.cli.options import make_folder
+from picasso import fileio
 from picasso.errors import BadRequest
 
 CLASS = Template('''\
@@ -86,7 +86,7 @@ def write(name: str, folder: Path) -> list[Path]:
     for file in files:
         if file.exists():
             raise BadRequest(f"{file} already exists; nothing was written. Choose another name or --dir.")
-    make_folder(folder)
+    fileio.make_folder(folder)
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")
     return list(files)

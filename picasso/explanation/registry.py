@@ -89,6 +89,16 @@ class Entry:
         """The page and the anchor of its section in the documentation, or ""."""
         return self.cls.DOCUMENTATION if self.cls else ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return its name, description and settings as JSON-ready values, and as ``error`` why it can't be used."""
+        controls = self.cls.ALLOWED_SETTINGS.controls() if self.cls else {}
+        settings = [
+            {"name": name, "default": control.show(control.default), "help": control.help, "allowed": control.allowed()}
+            for name, control in controls.items()
+        ]
+        error = "" if self.cls else self.reason
+        return {"name": self.name, "description": self.description, "error": error, "settings": settings}
+
 
 class Registry:
     """All visualizations of the built-in folder, of ``plugin_dirs`` and of installed packages, read once.

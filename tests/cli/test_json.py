@@ -21,7 +21,7 @@ from tests.hostile.models.onnx_files import custom, last, model
 __all__ = ["config"]
 
 # They run until they are ended.
-SERVICES = {"serve", "work"}
+SERVICES = {"serve", "work", "mcp"}
 
 
 def value_of(done: Result) -> Any:
