@@ -426,8 +426,20 @@ class JobQueue:
             search = ConceptSearch.create(parent, order)
             self._active[search.id] = Active(search, 1)
         self._ask_for_turns()
-        self._promise(search, self._engine.search_concepts(search.folder), self._settle)
+        self._submit_search(search, again=self._engine.parallel)
         return search
+
+    def _submit_search(self, search: ConceptSearch, *, again: bool) -> None:
+        """Submit a search for concepts to the engine, and again if its worker process crashes."""
+
+        def settle(search: ConceptSearch, future: Future[None]) -> None:
+            if again and crashed(future) and not search.is_stopped():
+                log.warning("the search for concepts %s starts again: %s", search.id, future.exception())
+                self._submit_search(search, again=False)
+            else:
+                self._settle(search, future)
+
+        self._promise(search, self._engine.search_concepts(search.folder), settle)
 
     def _predict_part(self, job: Predictions) -> None:
         """Submit a part of predictions to the engine; when it is done, the next."""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from picasso import config
-from picasso.errors import NotFound
+from picasso.errors import NotFound, WorkerCrashed
+from picasso.explanation.registry import Registry
 from picasso.inside import factors
 from picasso.jobs import worker
 from picasso.jobs.concept_search import ConceptSearch, Order
+from picasso.jobs.engine import Engine
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.run import StoredImage
 from tests.conftest import fake_settings
+from tests.fakes import LinearModel
 from tests.inside import planted
 
 
@@ -129,3 +134,34 @@ def test_what_a_checkpoint_raises_ends_the_waiting() -> None:
     finally:
         held.set()
         factors.factorized = original
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_search_starts_again_where_others_have_workers_of_their_own(tmp_path: Path, *, parallel: bool) -> None:
+    """With one worker, all others would wait for it a second time."""
+    promised: list[Future[None]] = []
+
+    class Crashing:
+        def __init__(self) -> None:
+            self.parallel = parallel
+
+        def search_concepts(self, folder: Path) -> Future[None]:
+            promised.append(Future())
+            return promised[-1]
+
+        def model_status(self) -> dict[str, Any]:
+            task = LinearModel().spec.as_dict()
+            report = {"class_names": ["a", "b"], "model": {"task": task}, "layers": [{"name": "maps", "default": True}]}
+            return {"state": "ready", "report": report}
+
+    queue = JobQueue(cast(Engine, Crashing()), Registry(), {"file": None, "overrides": {}}, capacity=1)
+    (tmp_path / "image.png").touch()
+    image = StoredImage(uid=0, name="a", filename="image.png", path=str(tmp_path / "image.png"))
+    search = queue.start_search(tmp_path / "concepts", [image], layer="", target=None, count=2, audit="", model="m")
+    promised[0].set_exception(WorkerCrashed("The worker process died."))
+    assert len(promised) == 1 + parallel
+    if parallel:
+        assert search.state() == "waiting"
+        promised[1].set_exception(WorkerCrashed("The worker process died again."))
+    assert (search.state(), queue.at_work(tmp_path.parent)) == ("failed", [])
+    assert (search.error() or {})["message"].startswith("The worker process died")
