@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, UnsetType, convert
 from picasso.errors import BadRequest, NotFound
 from picasso.inside.concepts import COUNT, MAX_COUNT
 from picasso.jobs.concept_search import ConceptSearch, StateName
-from picasso.models.info import Prediction
 from picasso.storage.session import Session
 from picasso.web.api.documents import (
     Address,
@@ -20,14 +19,13 @@ from picasso.web.api.documents import (
     Done,
     ErrorDetail,
     Fraction,
-    Number,
     Request,
     Started,
     Uid,
 )
 from picasso.web.api.inside import LayerName
 from picasso.web.api.operations import CONCEPTS, operation
-from picasso.web.api.questions import MAX_IMAGES, MAX_TARGETS, BeforeAndAfter, TargetChange, answered
+from picasso.web.api.questions import MAX_IMAGES, MAX_TARGETS, ChangedPrediction, answered
 from picasso.web.context import each, find_session, need_session, services, session_images
 from picasso.web.predicted import model_identity
 from picasso.web.presentation import remaining
@@ -236,18 +234,10 @@ class ConceptRequest(Request):
     maps: bool = False
 
 
-class ConceptAnswer(Document):
+class ConceptAnswer(ChangedPrediction):
     """A concept in one image, and the predictions before and after its change.
 
     Attributes:
-        before: the predictions before the change.
-        after: the predictions after the change.
-        classes: all classes, values or objects in ``before`` or ``after``; for an embedding, the similarity of both.
-        targets: the requested targets, or those that the predictions before the change suggest.
-        flipped: whether the prediction changes, as in the answers of *what if*.
-        size: the width and height of the image as the model sees it; boxes are in its pixels.
-        colours: the colours of ``classes`` in drawings, such as "#e69f00".
-        notes: why the image does not have some of the requested targets.
         mean: the mean coefficient of the concept.
         largest: its largest coefficient.
         shift: the change of the score of the predicted class; for other models, the mean absolute change of all scores.
@@ -255,16 +245,6 @@ class ConceptAnswer(Document):
         share: for a segmentation, the share of the pixels that change their class.
     """
 
-    uid: Number
-    name: str
-    before: list[Prediction]
-    after: list[Prediction]
-    classes: list[BeforeAndAfter]
-    targets: list[TargetChange]
-    flipped: bool
-    size: tuple[int, int]
-    colours: list[str]
-    notes: list[str]
     mean: float
     largest: float
     shift: float

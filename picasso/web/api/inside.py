@@ -9,10 +9,9 @@ from msgspec import UNSET, Meta, UnsetType, convert
 
 from picasso.errors import BadRequest, ModelError
 from picasso.inside.contact_sheet import ORDERS
-from picasso.models.info import Prediction
 from picasso.web.api.documents import Document, Done, Fraction, Number, Request, Uid
 from picasso.web.api.operations import CHANNELS, operation
-from picasso.web.api.questions import MAX_IMAGES, MAX_TARGETS, BeforeAndAfter, TargetChange, about_targets, answered
+from picasso.web.api.questions import MAX_IMAGES, MAX_TARGETS, ChangedPrediction, about_targets, answered
 from picasso.web.context import need_session, services
 from picasso.web.predicted import model_identity
 
@@ -150,20 +149,12 @@ class Strongest(Document):
     crop: str | UnsetType = UNSET
 
 
-class ChannelAnswer(Document):
+class ChannelAnswer(ChangedPrediction):
     """A channel in one image, and the predictions before and after its change.
 
     Attributes:
         uid: the number of the image.
         name: its name.
-        before: the predictions before the change.
-        after: the predictions after the change.
-        classes: all classes, values or objects in ``before`` or ``after``; for an embedding, the similarity of both.
-        targets: the requested targets, or those that the predictions before the change suggest.
-        flipped: whether the prediction changes, as in the answers of *what if*.
-        size: the width and height of the image as the model sees it; boxes are in its pixels.
-        colours: the colours of ``classes`` in drawings, such as "#e69f00".
-        notes: why the image does not have some of the requested targets.
         mean: the mean value of the channel.
         shift: the change of the score of the predicted class; for other models, the mean absolute change of all scores.
         activation: where the channel is largest; null if it is 0 or less everywhere.
@@ -172,16 +163,6 @@ class ChannelAnswer(Document):
         share: for a segmentation, the share of the pixels that change their class.
     """
 
-    uid: Number
-    name: str
-    before: list[Prediction]
-    after: list[Prediction]
-    classes: list[BeforeAndAfter]
-    targets: list[TargetChange]
-    flipped: bool
-    size: tuple[int, int]
-    colours: list[str]
-    notes: list[str]
     mean: float
     shift: float
     activation: Strongest | None

@@ -170,23 +170,19 @@ class TargetChange(Document):
     after: float
 
 
-class WhatIfAnswer(Document):
-    """The predictions for one image.
+class ChangedPrediction(Document):
+    """The predictions for one image before and after a change.
 
     Attributes:
-        before: the predictions for the whole image.
-        after: the predictions with the regions hidden.
-        classes: all classes, values or objects in ``before`` or ``after``; for an embedding, the similarity with the
-            whole image.
-        targets: the requested targets, or those that the predictions for the whole image suggest.
+        before: the predictions before the change.
+        after: the predictions after the change.
+        classes: all classes, values or objects in ``before`` or ``after``; for an embedding, the similarity of both.
+        targets: the requested targets, or those that the predictions before the change suggest.
         flipped: whether the most probable class changes; of several labels, whether one passes 0.5; of a segmentation,
             whether the largest class changes; of a detection, whether an object vanishes or appears.
-        share: for a segmentation, the share of the pixels that change their class.
         size: the width and height of the image as the model sees it; boxes are in its pixels.
         colours: the colours of ``classes`` in drawings, such as "#e69f00".
         notes: why the image does not have some of the requested targets.
-        view: the image as the model then sees it, as a data URL, if requested.
-        mask: for a segmentation, the classes of the pixels then, as transparent colours, as a data URL, if requested.
     """
 
     uid: Number
@@ -199,6 +195,17 @@ class WhatIfAnswer(Document):
     size: tuple[int, int]
     colours: list[str]
     notes: list[str]
+
+
+class WhatIfAnswer(ChangedPrediction):
+    """The predictions for one image, as a whole and with the regions hidden.
+
+    Attributes:
+        share: for a segmentation, the share of the pixels that change their class.
+        view: the image as the model then sees it, as a data URL, if requested.
+        mask: for a segmentation, the classes of the pixels then, as transparent colours, as a data URL, if requested.
+    """
+
     share: float | UnsetType = UNSET
     view: str | UnsetType = UNSET
     mask: str | UnsetType = UNSET
