@@ -97,6 +97,8 @@ def test_another_image_that_does_not_exist(client: FlaskClient) -> None:
 )
 def test_wrong_questions_are_answered_with_a_sentence(client: FlaskClient, question: Any, field: str | None) -> None:
     upload(client)
+    # The last of them is refused by the worker, which may be loading the model.
+    until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
     answer = client.post("/api/what-if", json=question)
     assert (answer.status_code, answer.get_json()["error"].get("field")) == (400, field)
 
