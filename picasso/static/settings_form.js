@@ -48,10 +48,8 @@ document.addEventListener("refreshed", all);
 document.addEventListener("change", settled(all, 150));
 
 // A new field appears when the last one is filled, so that several classes can be entered.
-document.addEventListener("input", (/** @type {Event & { target: HTMLElement }} */ { target }) => {
-  const chooser = target.closest?.("[data-classes]");
-  const fields = chooser ? [...chooser.querySelectorAll("input")] : [];
-  const lowest = fields.at(-1);
+const extend = (chooser) => {
+  const lowest = [...chooser.querySelectorAll("input")].at(-1);
   if (!lowest?.value) return;
   const next = /** @type {HTMLInputElement} */ (lowest.cloneNode());
   next.removeAttribute("id");
@@ -59,4 +57,11 @@ document.addEventListener("input", (/** @type {Event & { target: HTMLElement }} 
   next.placeholder = "another class";
   next.setAttribute("aria-label", "another class to explain");
   lowest.after(next);
+};
+
+document.addEventListener("input", (/** @type {Event & { target: HTMLElement }} */ { target }) => {
+  const chooser = target.closest?.("[data-classes]");
+  if (chooser) extend(chooser);
 });
+// The browser may fill a field again, and a visitor may type, before this script is there.
+every("[data-classes]", extend);

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import BROWSER, full, wait_for_images
+from tests.browser.conftest import BROWSER, full, take_ten, wait_for_images
 from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
@@ -80,6 +80,21 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     visitor.get_by_role("button", name="Delete everything").click()
     visitor.get_by_role("button", name="Delete permanently").click()
     expect(visitor.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+def test_a_class_that_is_entered_before_the_script_has_arrived_gets_its_next_field(visitor: Page) -> None:
+    take_ten(visitor)
+    held: list[Route] = []
+    visitor.route("**/settings_form.js*", lambda route: held.append(route))
+    with visitor.expect_request("**/settings_form.js*"):
+        visitor.goto(full(visitor, "/visualizations/SaliencyMaps"))
+    visitor.locator("#class").fill("4")
+    fields = visitor.locator("[data-classes] input")
+    expect(fields).to_have_count(1)
+    held[0].continue_()
+    expect(fields).to_have_count(2)
+    fields.last.fill("7")
+    expect(fields).to_have_count(3)
 
 
 def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:
