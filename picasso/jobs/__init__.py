@@ -14,6 +14,7 @@ __all__ = [
     "result_cache",
     "reuse",
     "run",
+    "served_model",
     "turns",
     "worker",
 ]
