@@ -58,8 +58,11 @@ class Subject:
         """Prepare an image; without ``wanted``, its target is the most important prediction.
 
         Raises:
-            BadRequest: the model predicts nothing for it, or has no such target.
+            BadRequest: the visualization makes no maps, or the model predicts nothing for the image, or has no such
+                target.
         """
+        if not visualization.MAPS:
+            raise BadRequest(f"{visualization.__name__} makes no map of an image, so there is nothing to grade.")
         (image,) = prepare(model, [named], [] if wanted is None else [wanted], other)
         if not image.targets:
             raise BadRequest(f"The model predicts nothing for {named.name} that a map could explain.")

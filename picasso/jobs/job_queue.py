@@ -1,4 +1,4 @@
-"""The job queue: runs, audits, predictions and searches for concepts wait here, and go to the engine in parts."""
+"""The job queue: runs, audits, predictions, searches and rankings wait here, and go to the engine in parts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from picasso.errors import (
     WorkerCrashed,
     reason,
 )
+from picasso.explanation.guide import DEFAULT, QUESTIONS
 from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
 from picasso.fileio import room_on_disk
@@ -39,6 +40,8 @@ from picasso.jobs.concept_search import Order as ConceptOrder
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.prediction_job import Order, Predictions, Progress
+from picasso.jobs.ranking_job import MethodRanking
+from picasso.jobs.ranking_job import Order as RankingOrder
 from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
 from picasso.jobs.tasks import JOBS, AnyJob
 from picasso.jobs.worker_process import WorkerProcess
@@ -47,7 +50,13 @@ from picasso.visualizations.settings import Choice, Control
 
 log = logging.getLogger(__name__)
 
-J = TypeVar("J", Run, Audit, Predictions, ConceptSearch)
+# The maximum number of images that methods are graded on.
+MAX_RANKED = 100
+# The method that the workspace uses without a ranking.
+USUAL = QUESTIONS[DEFAULT].steps[-1][0]
+CRASHED = "The worker process died while this map was graded."
+
+J = TypeVar("J", Run, Audit, Predictions, ConceptSearch, MethodRanking)
 
 
 @dataclass
@@ -441,6 +450,58 @@ class JobQueue:
 
         self._promise(search, self._engine.search_concepts(search.folder), settle)
 
+    def start_ranking(
+        self, parent: Path, images: Sequence[StoredImage], names: Sequence[str] | None, model: str
+    ) -> MethodRanking:
+        """Queue a ranking of methods in the folder ``parent``.
+
+        Args:
+            parent: the folder in which to create the folder of the ranking.
+            images: the images to grade the methods on.
+            names: the names of the visualizations; None for all that make maps and can be used.
+            model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
+
+        Raises:
+            NotFound: there is no such visualization.
+            BadRequest: there are no images or no visualizations, too many images, or the model can't be explained
+                by one of the visualizations, or it makes no maps.
+            NotReady: the model is not loaded.
+            Busy: the queue is full.
+            StorageFull: the disk is full.
+        """
+        self.spec()
+        entries = ranked_entries(self._registry, names, self.unusable)
+        if not images:
+            raise BadRequest("There are no images to grade maps of. Upload images or add samples.", field="images")
+        if len(images) > MAX_RANKED:
+            raise BadRequest(f"A ranking is about at most {MAX_RANKED} images, not {len(images)}.", field="images")
+        methods = {entry.name: entry.title for entry in entries}
+        order = RankingOrder(self._configured, images, methods, USUAL, model, time.time())
+        self._withdraw()
+        with self._lock, room_on_disk():
+            self._check_capacity(parent.parent)
+            ranking = MethodRanking.create(parent, order)
+            self._active[ranking.id] = Active(ranking, 1)
+        self._ask_for_turns()
+        self._rank_part(ranking)
+        return ranking
+
+    def _rank_part(self, ranking: MethodRanking) -> None:
+        """Submit a part of a ranking to the engine; when it is done, the next."""
+        before = ranking.progress()
+
+        def settle(ranking: MethodRanking, future: Future[None]) -> None:
+            # A map that a worker process does not survive is left out, and the ranking continues with the next.
+            passed = crashed(future) and not ranking.is_stopped() and ranking.pass_over(CRASHED)
+            if not passed:
+                self._fail(ranking, None if future.cancelled() else future.exception())
+            if not future.cancelled() and ranking.at_work() and (passed or ranking.progress() != before):
+                self._rank_part(ranking)
+            else:
+                self._leave(ranking, cancelled=future.cancelled())
+
+        self._promise(ranking, self._engine.rank(ranking.folder), settle)
+
     def _predict_part(self, job: Predictions) -> None:
         """Submit a part of predictions to the engine; when it is done, the next."""
         before = job.progress()
@@ -725,6 +786,31 @@ class JobQueue:
         if not future.cancelled():
             end(job)
         self._report(active, outcome_of(job))
+
+
+def ranked_entries(registry: Registry, names: Sequence[str] | None, unusable: Callable[[Entry], str]) -> list[Entry]:
+    """Return the visualizations of a ranking.
+
+    Args:
+        registry: the visualizations.
+        names: their names, or None for all that make maps and can be used.
+        unusable: returns why one can't be used, or "".
+
+    Raises:
+        NotFound: there is no such visualization.
+        BadRequest: there are none, or one makes no maps or can't be used.
+    """
+    if names is None:
+        found = [one for one in registry.entries() if not unusable(one) and one.require().MAPS]
+    else:
+        found = [registry.get(name) for name in dict.fromkeys(names)]
+    if not found:
+        raise BadRequest("There are no visualizations to rank. Name some that make maps.", field="visualizations")
+    for entry in found:
+        why = unusable(entry) or ("" if entry.require().MAPS else "It makes no maps of an image.")
+        if why:
+            raise BadRequest(f"{entry.title} can't be ranked. {why}", field="visualizations")
+    return found
 
 
 def outcome_of(job: AnyJob) -> str:

@@ -12,5 +12,6 @@ __all__ = [
     "openapi",
     "operations",
     "questions",
+    "rankings",
     "runs",
 ]
