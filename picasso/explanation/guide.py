@@ -87,3 +87,5 @@ QUESTIONS = {
     )
 }
 DEFAULT = "look"
+#: The visualization that answers it, unless a ranking prefers another.
+USUAL = QUESTIONS[DEFAULT].steps[-1][0]

@@ -12,9 +12,11 @@ __all__ = [
     "job_queue",
     "prediction_job",
     "ranking_job",
+    "request_checks",
     "result_cache",
     "reuse",
     "run",
+    "served_model",
     "turns",
     "worker",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
 
 from picasso.models.arrays import Array
-from picasso.models.base import Model
 from picasso.models.info import Capability
+
+if TYPE_CHECKING:
+    from picasso.models.base import Model
 
 # Smaller differences of probabilities are rounding errors, which depend on the batch size.
 ALIKE = 1e-4

@@ -17,6 +17,7 @@ from picasso.explanation.registry import Registry
 from picasso.jobs.base import Job
 from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.run import StoredImage
+from picasso.jobs.served_model import ServedModel
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
 from picasso.web.proxies import visible_port
@@ -49,6 +50,11 @@ class Services:
     registry: Registry
     runner: JobQueue
     samples: dict[str, Path]
+
+    @property
+    def model(self) -> ServedModel:
+        """What is known of the model."""
+        return self.runner.model
 
 
 def services() -> Services:

@@ -72,9 +72,9 @@ def labels_of(names: tuple[str, ...]) -> Labels:
 
 def labels() -> Labels:
     """Return the lookup for the current model; it finds nothing until the model is loaded."""
-    runner = services().runner
-    known = runner.model_status()["state"] == "ready" and runner.spec().task is OutputTask.CLASSIFICATION
-    return labels_of(tuple(map(str, runner.class_names())) if known else ())
+    model = services().model
+    known = model.status()["state"] == "ready" and model.spec().task is OutputTask.CLASSIFICATION
+    return labels_of(tuple(map(str, model.class_names())) if known else ())
 
 
 def model_identity() -> str:
@@ -83,10 +83,10 @@ def model_identity() -> str:
     Raises:
         NotReady: the model is not loaded.
     """
-    runner = services().runner
+    model = services().model
     # Raises the error.
-    runner.class_names()
-    return identity(runner.model_status()["card"])
+    model.class_names()
+    return identity(model.status()["card"])
 
 
 def predictions(session: Session, images: Sequence[StoredImage] | None = None) -> dict[int, Row]:
@@ -98,7 +98,7 @@ def predictions(session: Session, images: Sequence[StoredImage] | None = None) -
         session: the session.
         images: its images, if the caller has them.
     """
-    status, job = services().runner.model_status(), session.predictions()
+    status, job = services().model.status(), session.predictions()
     found: Mapping[int, StoredRow] = job.rows(identity(status["card"])) if job and status["state"] == "ready" else {}
     known = labels()
     listed = session.images() if images is None else images
@@ -118,7 +118,7 @@ def count_labels(images: Sequence[StoredImage]) -> LabelCount:
     Until the model is loaded, every folder counts as a class.
     """
     folders = [image["label"] for image in images if "label" in image]
-    if services().runner.model_status()["state"] != "ready":
+    if services().model.status()["state"] != "ready":
         return LabelCount(len(folders), len(set(folders)))
     known = labels()
     targets = [target for one in folders if (target := known.target(one)[0]) is not None]

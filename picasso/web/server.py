@@ -168,7 +168,7 @@ def watch(services: Services, failure: list[str], say: Callable[[str], Any]) -> 
     # The first visitor gets a message if no decoder process can be started.
     with contextlib.suppress(OSError, PicassoError):
         services.storage.decoders.warm()
-    while (status := services.runner.model_status())["state"] == "loading":
+    while (status := services.model.status())["state"] == "loading":
         time.sleep(0.1)
     if status["state"] == "ready":
         say(f"{status['card']['name']} is ready after {time.monotonic() - started:.1f} s.")

@@ -14,6 +14,6 @@ def test_an_interrupted_command_ends_as_in_a_shell(words: list[str], monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("picasso.models.load_configured", interrupt)
-    monkeypatch.setattr("picasso.cli.command.loading_in_time", interrupt)
+    monkeypatch.setattr(f"picasso.cli.commands.{words[0]}.loading_in_time", interrupt)
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 130, done.output

@@ -109,7 +109,7 @@ def test_a_full_disk_is_one_line(words: list[str], tmp_path: Path, monkeypatch: 
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").write_bytes(png(noise_image(0)))
-    monkeypatch.setattr("picasso.cli.command.loading_in_time", full)
+    monkeypatch.setattr(f"picasso.cli.commands.{words[0]}.loading_in_time", full)
     done = CliRunner().invoke(main, [*words, "--model", str(ONNX)])
     assert done.exit_code == 2
     assert done.stderr.splitlines() == [

@@ -139,7 +139,7 @@ def test_one_that_waits_and_is_cancelled_or_deleted_leaves_its_place(held: Held,
     assert promised[0].cancelled()
     second.cancel()
     begin(runner, first)
-    assert (first.state(), len(runner._active)) == ("waiting", 1)
+    assert (first.state(), len(runner._jobs._active)) == ("waiting", 1)
     shutil.rmtree(first.folder)
     begin(runner, second)
     # One at work has to end by itself.
@@ -163,8 +163,8 @@ def test_nothing_holds_its_place_for_ever(
     monkeypatch.setattr(Audit, "fail", broken)
     future.set_exception(WorkerDied("It died."))
     assert "on purpose" in caplog.text
-    assert held[0]._active == {}
-    assert held[0]._promised == {}
+    assert held[0]._jobs._active == {}
+    assert held[0]._jobs._promised == {}
 
 
 def full(*rest: object) -> None:
@@ -181,12 +181,12 @@ def test_a_full_disk_when_it_starts_or_its_process_dies(
         patched.setattr(fileio, "write_json", full)
         with pytest.raises(StorageFull):
             begin(runner, audit)
-    assert (audit.state(), runner._active) == ("cancelled", {})
+    assert (audit.state(), runner._jobs._active) == ("cancelled", {})
     future = at_work(held, audit)
     monkeypatch.setattr(fileio, "write_json", full)
     future.set_exception(WorkerCrashed("It crashed."))
     # There is no room for the reason either, but it does not seem to be at work.
-    assert (audit.state(), runner._active) == ("cancelled", {})
+    assert (audit.state(), runner._jobs._active) == ("cancelled", {})
 
 
 # ---- the folder ---------------------------------------------------------------------------------------------

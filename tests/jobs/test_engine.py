@@ -250,7 +250,7 @@ def test_a_worker_that_dies_while_loading_is_explained(tmp_path: Path) -> None:
 
 def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path: Path) -> None:
     runner = JobQueue(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
-    until(lambda: runner.model_status()["state"] == "ready")
+    until(lambda: runner.model.status()["state"] == "ready")
     images = make_run(tmp_path, count=1).spec().images
     first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images)
     second = runner.start(tmp_path, "ClassProbabilities", {}, images)
@@ -262,7 +262,7 @@ def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path:
     until(lambda: second.state()["state"] == "finished", 5)
     assert first.state()["state"] == "cancelled"
     assert runner.position(second) == 0
-    until(lambda: not runner._active)
+    until(lambda: not runner._jobs._active)
     third = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images)
     with pytest.raises(NotReady, match="exceeded the limit of 0 seconds and was cancelled"):
         runner.wait(third, 0.1)

@@ -196,7 +196,7 @@ def test_the_findings_of_an_audit_are_those_of_one_process(case: Case, folder: P
     assert outcome(audit) == expected
     progress = audit.progress()
     assert (progress.done, progress.total, progress.fraction) == (3, 3, 1.0)
-    until(lambda: not case.queue._active)
+    until(lambda: not case.queue._jobs._active)
 
 
 def test_predictions_are_computed(case: Case, folder: Path) -> None:
@@ -215,7 +215,7 @@ def test_concepts_are_searched_for(case: Case, folder: Path) -> None:
     until(lambda: not search.at_work())
     assert search.state() == "finished", search.error()
     assert search.found()
-    until(lambda: not case.queue._active)
+    until(lambda: not case.queue._jobs._active)
 
 
 def test_methods_are_ranked(case: Case, folder: Path) -> None:
@@ -226,7 +226,7 @@ def test_methods_are_ranked(case: Case, folder: Path) -> None:
     until(lambda: not ranking.at_work())
     assert ranking.state() == "finished", ranking.error()
     assert [one.measured for one in ranking.standings()] == [2, 2]
-    until(lambda: not case.queue._active)
+    until(lambda: not case.queue._jobs._active)
 
 
 def test_a_run_shows_its_progress_and_stops_when_it_is_cancelled(case: Case, folder: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_shard_is_computed_again_unless_that_would_hold_up_all(case: Case, fol
     until(lambda: run.state()["state"] == "failed")
     assert "ended unexpectedly" in cast(dict[str, str], run.error())["message"]
     until(lambda: other.state()["state"] == "finished")
-    until(lambda: not case.queue._active)
+    until(lambda: not case.queue._jobs._active)
 
 
 def test_an_audit_survives_its_workers(case: Case, folder: Path, expected: list[Any]) -> None:
@@ -315,7 +315,7 @@ def test_what_a_user_waits_for_comes_before_a_batch(case: Case, folder: Path) ->
     assert case.kind == "local" or not any(one.done() for one in held)
     batch.cancel()
     waits.cancel()
-    until(lambda: not case.queue._active and all(one.done() for one in held + later))
+    until(lambda: not case.queue._jobs._active and all(one.done() for one in held + later))
 
 
 def test_questions_are_answered_during_a_batch(case: Case, folder: Path) -> None:

@@ -49,7 +49,7 @@ def test_one_owner_leaves_a_place_where_there_are_several() -> None:
 
 def test_the_fifth_question_is_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     client = Visitor(app)
     upload(client)
     asked: list[Future[Any]] = []
@@ -84,7 +84,7 @@ def test_the_fifth_question_is_told_to_come_back(app: Flask, monkeypatch: pytest
 
 def test_one_session_leaves_others_a_place_for_whole_runs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     client, another = Visitor(app), Visitor(app)
     upload(client)
     upload(another)
@@ -110,7 +110,7 @@ def test_one_session_leaves_others_a_place_for_whole_runs(app: Flask, monkeypatc
 
 def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     client, another = Visitor(app), Visitor(app)
     upload(client)
     upload(another)
@@ -138,7 +138,7 @@ def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, mon
 
 def test_a_question_whose_process_dies_is_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     died: Future[Any] = Future()
     died.set_exception(WorkerCrashed("The process that computes ended unexpectedly."))
     monkeypatch.setattr(services.runner._engine, "ask", lambda _: died)

@@ -14,11 +14,14 @@ import picasso
 from picasso import config
 from picasso.errors import BadRequest, NotFound, WorkerCrashed, WorkerDied
 from picasso.explanation.registry import Registry
+from picasso.grading.maps import Subject
+from picasso.grading.methods import controls_of
 from picasso.grading.ranking import MapScore
 from picasso.jobs import ranker, worker
 from picasso.jobs.engine import Engine
-from picasso.jobs.job_queue import MAX_RANKED, JobQueue
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.ranking_job import MethodRanking, Order
+from picasso.jobs.request_checks import MAX_RANKED
 from picasso.jobs.run import StoredImage
 from tests.conftest import fake_settings, noise_image
 from tests.fakes import LinearModel
@@ -83,12 +86,12 @@ def test_each_part_grades_some_maps_until_all_are_graded(tmp_path: Path, monkeyp
 
 def test_the_controls_of_an_image_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[str] = []
-    original = ranker.controls_of
-    monkeypatch.setattr(
-        ranker,
-        "controls_of",
-        lambda subject, report: (measured.append(subject.named.name), original(subject, report))[1],
-    )
+
+    def counted(subject: Subject, report: Callable[[float], None]) -> Any:
+        measured.append(subject.named.name)
+        return controls_of(subject, report)
+
+    monkeypatch.setattr(ranker, "controls_of", counted)
     end(made(tmp_path))
     assert measured == ["number 0", "number 1"]
 

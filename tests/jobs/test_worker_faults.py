@@ -221,7 +221,7 @@ def test_a_run_that_is_cancelled_while_it_waits_leaves_the_queue_at_once(engine:
     first.cancel()
     until(lambda: third.state()["state"] == "finished")
     # The engine keeps its promise a moment later.
-    until(lambda: not runner._active and not runner._promised)
+    until(lambda: not runner._jobs._active and not runner._jobs._promised)
 
 
 def test_a_real_worker_loads_its_model_once(tmp_path: Path) -> None:

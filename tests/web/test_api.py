@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso import __version__, explain
-from picasso.jobs.job_queue import JobQueue
+from picasso.jobs.served_model import ServedModel
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
 from tests.conftest import COOKIE, finish, noise_image, png, upload
@@ -278,7 +278,7 @@ def test_two_classes_against_each_other(client: FlaskClient, linear: LinearModel
 
 def test_of_many_layers_some_are_listed(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     upload(client)
-    monkeypatch.setattr(JobQueue, "layers", lambda self: [f"conv_{number}" for number in range(300)])
+    monkeypatch.setattr(ServedModel, "layers", lambda self: [f"conv_{number}" for number in range(300)])
     wrong: Any = client.post("/api/runs", json={"visualization": "GradCAM", "settings": {"Layer": "conv_42x"}})
     message = wrong.json["error"]["message"]
     assert "conv_19 and 280 more, not conv_42x. Did you mean conv_42?" in message
@@ -326,7 +326,7 @@ def test_a_session_that_is_deleted_during_a_request_is_no_fault_of_the_server(
 def test_what_is_refused_leaves_no_session(app: Flask, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     sessions = app.extensions["picasso"].storage.folder / "sessions"
     client, before = app.test_client(), set(sessions.iterdir())
-    monkeypatch.setattr(app.extensions["picasso"].runner, "no_audits", lambda: "No audit can be done here.")
+    monkeypatch.setattr(app.extensions["picasso"].model, "no_audits", lambda: "No audit can be done here.")
     for data in (
         {},
         {"file": (io.BytesIO(b"no image"), "a.png")},

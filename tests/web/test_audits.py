@@ -402,14 +402,14 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     assert cancelled["state"] == "cancelled"
     assert "The audit was cancelled after" in client.get(cancelled["page"]).text
     runner = slow.extensions["picasso"].runner
-    until(lambda: not runner._active, 5)
+    until(lambda: not runner._jobs._active, 5)
     kept = {file: file.stat().st_mtime_ns for file in whole_pairs(client)}
     assert len(kept) >= 1
     assert client.post(f"{cancelled['page']}/start").status_code == 303
     whole = ended(client, url)
     assert (whole["state"], whole["done"], whole["total"]) == ("finished", 3, 3)
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    until(lambda: not runner._active, 5)
+    until(lambda: not runner._jobs._active, 5)
     assert "already started" in sentence(client.post(f"{url}/start", json={}))
 
 
@@ -481,7 +481,7 @@ def test_deleting_one_at_work_frees_the_worker(slow: Flask) -> None:
     until(lambda: look(client, url)["state"] == "running")
     assert client.delete(url).json == {"ok": True}
     runner = slow.extensions["picasso"].runner
-    until(lambda: not runner._active, 5)
+    until(lambda: not runner._jobs._active, 5)
     assert client.get(url).status_code == 404
 
 
@@ -500,7 +500,7 @@ def test_a_budget_leaves_pairs_out(slow: Flask) -> None:
 def test_one_that_waits_and_is_cancelled_leaves_the_queue_and_goes_on(slow: Flask) -> None:
     client, runner = slow.test_client(), slow.extensions["picasso"].runner
     first, second = begin(client, "ant", "bee", "2"), begin(client, "ant", "bee")
-    runner._capacity = 2
+    runner._jobs._capacity = 2
     try:
         client.post(f"{first}/start", json={"pairs": 0})
         until(lambda: look(client, first)["state"] == "running")
@@ -509,11 +509,11 @@ def test_one_that_waits_and_is_cancelled_leaves_the_queue_and_goes_on(slow: Flas
             assert look(client, second)["position"] == 1
             client.post(f"{second}/cancel")
             assert look(client, second)["state"] == "cancelled"
-            assert len(runner._active) == 1
+            assert len(runner._jobs._active) == 1
         client.delete(first)
-        until(lambda: not runner._active, 5)
+        until(lambda: not runner._jobs._active, 5)
     finally:
-        runner._capacity = 1
+        runner._jobs._capacity = 1
 
 
 def test_a_verdict_without_its_end_is_not_shown(visitor: FlaskClient) -> None:

@@ -259,7 +259,7 @@ def test_those_who_watch_need_no_password_and_learn_nothing(guarded: Flask) -> N
     client = guarded.test_client()
     assert client.get("/healthz", headers={"Host": "10.0.0.1"}).get_json() == {"ok": True}
     runner = guarded.extensions["picasso"].runner
-    until(lambda: runner.model_status()["state"] == "ready")
+    until(lambda: runner.model.status()["state"] == "ready")
     assert client.get("/readyz").get_json() == {"ok": True, "state": "ready"}
 
 
@@ -267,7 +267,7 @@ def test_a_server_without_a_model_is_not_ready() -> None:
     application = create_app(fake_settings(MODEL_CLS_NAME="NoSuchModel"))
     try:
         runner = application.extensions["picasso"].runner
-        until(lambda: runner.model_status()["state"] == "failed")
+        until(lambda: runner.model.status()["state"] == "failed")
         answer = application.test_client().get("/readyz")
         assert (answer.status_code, answer.get_json()) == (503, {"ok": False, "state": "failed"})
         assert application.test_client().get("/healthz").status_code == 200

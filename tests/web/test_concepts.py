@@ -181,15 +181,15 @@ def test_the_header_shows_a_search(server: Any, visitor: FlaskClient) -> None:
     storage = server.extensions["picasso"].storage
     (folder,) = storage._sessions.glob(f"*/concepts/{found['id']}")
     job = ConceptSearch(folder)
-    from picasso.jobs.job_queue import Active
+    from picasso.jobs.active_jobs import Active
 
     queue = server.extensions["picasso"].runner
     (folder / "found" / "concepts.json").rename(folder / "found" / "aside.json")
-    queue._active[job.id] = Active(job, 1)
+    queue._jobs._active[job.id] = Active(job, 1)
     try:
         page = visitor.get("/").get_data(as_text=True)
     finally:
-        del queue._active[job.id]
+        del queue._jobs._active[job.id]
     assert "Concepts, 13 images" in page
     assert f"/concepts/{job.id}/cancel" in page
     assert "/images/0/inside?layer=maps#concepts" in page

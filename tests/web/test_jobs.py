@@ -63,7 +63,7 @@ def test_every_page_shows_what_is_running_and_can_cancel_it(slow: Flask, held: P
         assert client.post(f"/runs/{run}/cancel").status_code == 303
     held.unlink()
     assert "data-job=" not in client.get("/jobs").text
-    until(lambda: not services.runner._active)
+    until(lambda: not services.runner._jobs._active)
 
 
 def test_a_page_without_jobs_reads_no_file_of_a_job(slow: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_a_page_without_jobs_reads_no_file_of_a_job(slow: Flask, monkeypatch: py
     run = begin(client, "ClassProbabilities")
     until(lambda: client.get(f"/api/runs/{run}").get_json()["state"] == "finished")
     services: Services = slow.extensions["picasso"]
-    until(lambda: not services.runner._active)
+    until(lambda: not services.runner._jobs._active)
     read: list[str] = []
     text = Path.read_text
 

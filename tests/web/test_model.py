@@ -35,7 +35,7 @@ def guessing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     application = create_app(fake_settings(MODEL_CLS_NAME="RangeModel", SAMPLES_DIR=str(samples)))
     application.test_client_class = Visitor
     services: Services = application.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     yield application
     close(application)
 
@@ -103,9 +103,9 @@ def test_the_lines_settle_it(visitor: FlaskClient) -> None:
     application = create_app(fake_settings(MODEL_CLS_NAME="RangeModel", PREPROCESS=line))
     try:
         services: Services = application.extensions["picasso"]
-        until(lambda: services.runner.model_status()["state"] == "ready")
+        until(lambda: services.model.status()["state"] == "ready")
         assert 'class="guessed"' not in application.test_client().get("/").text
-        assert services.runner.model_status()["card"]["guessed"] == {}
+        assert services.model.status()["card"]["guessed"] == {}
     finally:
         close(application)
 
@@ -177,10 +177,10 @@ def test_a_class_that_preprocesses_images_itself_says_so(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = app.extensions["picasso"].runner
-    until(lambda: runner.model_status()["state"] == "ready")
+    until(lambda: runner.model.status()["state"] == "ready")
     offer = {"reason": "The class opens its images.", "keywords": "0..1", "current": {}, "choices": {}}
-    status = {**runner.model_status(), "trial": offer}
-    monkeypatch.setattr(runner, "model_status", lambda: status)
+    status = {**runner.model.status(), "trial": offer}
+    monkeypatch.setattr(runner.model, "status", lambda: status)
     assert "The class opens its images." in client.get("/model").text
     assert 'name="try"' not in client.get("/model").text
     assert client.post("/model", data={"try": "values"}).status_code == 400
@@ -190,13 +190,13 @@ def test_what_no_trial_settles_has_lines_to_confirm_it(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = app.extensions["picasso"].runner
-    until(lambda: runner.model_status()["state"] == "ready")
-    status: Any = dict(runner.model_status())
+    until(lambda: runner.model.status()["state"] == "ready")
+    status: Any = dict(runner.model.status())
     guessed = {"task": "It is assumed.", "meaning of the output": "Values are logits."}
     card = {**status["card"], "guessed": guessed, "notes": ["Values are logits.", "It changes."]}
     card["task"] = {**card["task"], "activation": "sigmoid logits"}
     status |= {"card": card, "report": {**status["report"], "model": card, "warnings": [*card["notes"], "All alike."]}}
-    monkeypatch.setattr(runner, "model_status", lambda: status)
+    monkeypatch.setattr(runner.model, "status", lambda: status)
     page = unescape(client.get("/model").text)
     assert "guessed: task, meaning of the output" in page
     assert '<code>TASK = "classification"</code>' in page

@@ -28,7 +28,7 @@ def served(name: str) -> Iterator[Flask]:
     """Serve a fake model."""
     application = create_app(fake_settings(MODEL_CLS_NAME=name))
     application.test_client_class = Visitor
-    until(lambda: application.extensions["picasso"].runner.model_status()["state"] == "ready")
+    until(lambda: application.extensions["picasso"].model.status()["state"] == "ready")
     yield application
     close(application)
 

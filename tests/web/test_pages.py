@@ -196,7 +196,7 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
     try:
         client = application.test_client()
         runner = application.extensions["picasso"].runner
-        until(lambda: runner.model_status()["state"] == "ready")
+        until(lambda: runner.model.status()["state"] == "ready")
         page = client.get("/visualizations").text
         card = page[page.index("<h4>Saliency maps</h4>") :]
         assert "needs gradients, which this model does not provide." in unescape(card)
@@ -331,8 +331,8 @@ def test_what_the_worker_said_of_the_model_is_kept_and_not_read_again(
 ) -> None:
     """A page asks for it some twenty times, and it is as long as the model has layers and classes."""
     services: Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
-    assert services.runner.model_status() is services.runner.model_status()
+    until(lambda: services.model.status()["state"] == "ready")
+    assert services.model.status() is services.model.status()
     read: list[str] = []
 
     def noted(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -354,7 +354,7 @@ def test_what_the_worker_said_of_the_model_is_kept_and_not_read_again(
 def test_the_page_of_a_run_says_that_something_is_compiled(app: Flask, client: FlaskClient) -> None:
     upload(client)
     services: Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     cookie = client.get_cookie(COOKIE)
     assert cookie
     session = services.storage.find(cookie.value)
@@ -373,7 +373,7 @@ def test_while_a_model_loads_pages_name_that_model(
     services: Services = app.extensions["picasso"]
     settings = dataclasses.replace(services.settings, MODEL="exported/flowers/2")
     monkeypatch.setitem(app.extensions, "picasso", dataclasses.replace(services, settings=settings))
-    monkeypatch.setattr(services.runner, "model_status", lambda: {"state": "loading"})
+    monkeypatch.setattr(services.model, "status", lambda: {"state": "loading"})
     for address in ("/", "/model"):
         assert '<strong>flowers/2</strong> <span aria-busy="true">is loading' in client.get(address).text
     assert "flowers/2 is still loading." in client.get("/model").text

@@ -22,7 +22,7 @@ LATE = "the last 2 of 4 images were not stored. Send fewer images at once"
 def slow(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each image take more than a third of the time that an upload has."""
     services: context.Services = app.extensions["picasso"]
-    until(lambda: services.runner.model_status()["state"] == "ready")
+    until(lambda: services.model.status()["state"] == "ready")
     times = itertools.count(step=0.4 * context.UPLOAD_SECONDS)
     monkeypatch.setattr(context, "clock", lambda: next(times))
 

@@ -95,7 +95,7 @@ def test_each_target_has_its_address(client: FlaskClient) -> None:
 
 def test_a_target_of_ones_own_is_computed_alone(client: FlaskClient, app: Flask) -> None:
     upload(client, 1)
-    names = app.extensions["picasso"].runner.class_names()
+    names = app.extensions["picasso"].model.class_names()
     page = show(client, image="0", question="parts")
     suggested = {
         parse_qs(urlsplit(unescape(one)).query)["target"][0]
@@ -267,9 +267,9 @@ def test_results_of_another_model_are_not_shown(
 ) -> None:
     upload(client, 1)
     assert 'data-complete="true"' in show(client, image="0")
-    status = app.extensions["picasso"].runner.model_status()
+    status = app.extensions["picasso"].model.status()
     other = {**status, "card": {**status["card"], "fingerprint": "another"}}
-    monkeypatch.setattr(type(app.extensions["picasso"].runner), "model_status", lambda self: other)
+    monkeypatch.setattr(type(app.extensions["picasso"].model), "status", lambda self: other)
     assert 'data-complete="false"' in client.get("/?image=0").text
 
 

@@ -219,7 +219,7 @@ def root() -> Hello:
 @operation(APPLICATION)
 def app_state() -> AppState:
     """Return the title, the model and its checkpoint; ``state`` is loading, ready or failed."""
-    status = services().runner.model_status()
+    status = services().model.status()
     card = status.get("card") or {}
     return AppState(
         app_title=services().settings.APP_TITLE,
@@ -236,7 +236,7 @@ def app_state() -> AppState:
 @operation(APPLICATION, errors=(503,))
 def show_model() -> ModelReport:
     """Return a summary of the model, its layers, and its predictions for the samples."""
-    status = services().runner.model_status()
+    status = services().model.status()
     if status["state"] != "ready":
         loading = f"{services().settings.model_name()} is still loading. Try again in a few seconds."
         raise NotReady(status.get("error", loading))
@@ -247,7 +247,7 @@ def show_model() -> ModelReport:
 @operation(VISUALIZATIONS)
 def list_visualizers() -> Visualizations:
     """List the visualizations; ``reason`` explains why one can't be used with this model."""
-    runner = services().runner
+    model = services().model
     return Visualizations(
         visualizers=[
             ListedVisualization(
@@ -256,7 +256,7 @@ def list_visualizers() -> Visualizations:
                 description=entry.description,
                 misleads=entry.misleads,
                 documentation=entry.documentation,
-                reason=runner.unusable(entry) or UNSET,
+                reason=model.unusable(entry) or UNSET,
             )
             for entry in services().registry.entries()
         ]

@@ -263,7 +263,7 @@ def documents(session: Session | None) -> list[AuditDocument]:
 def estimate_audit(body: Folders) -> AuditEstimate:
     """Return which classes an audit of these folders would compare, how many images it would use, and its time."""
     folders = body.classes
-    classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
+    classes, found = Classes(services().model.class_names()), defaultdict[int, list[str]](list)
     for folder in sorted(folders):
         found[classes.innermost(folder)].append(folder)
     counts = {target: sum(folders[folder] for folder in some) for target, some in sorted(found.items())}
@@ -281,8 +281,8 @@ def estimate_audit(body: Folders) -> AuditEstimate:
 @operation(AUDITS, session="started", errors=(413, 429, 500, 503, 507))
 def create_audit() -> Started:
     """Create an audit; send its images next."""
-    names = services().runner.class_names()
-    services().runner.check_audits()
+    names = services().model.class_names()
+    services().model.check_audits()
     audit = make_session().new_audit(names)
     return Started(id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
 

@@ -262,7 +262,6 @@ class ConceptAnswers(Document):
 def document(search: ConceptSearch) -> SearchDocument:
     """Return the public description of a search."""
     order, state, (fraction, seconds), error = search.order(), search.state(), search.progress(), search.error()
-    runner = services().runner
     return SearchDocument(
         id=search.id,
         state=state,
@@ -272,8 +271,8 @@ def document(search: ConceptSearch) -> SearchDocument:
         fraction=fraction,
         seconds=seconds,
         remaining=remaining(fraction, seconds) if state == "running" else None,
-        position=runner.position(search),
-        current=runner.model_status()["state"] == "ready" and order.model == model_identity(),
+        position=services().runner.position(search),
+        current=services().model.status()["state"] == "ready" and order.model == model_identity(),
         found=found_by(search) if state == "finished" else None,
         error=convert(error, ErrorDetail) if error else None,
         url=url_for("api_concepts.show_search", search_id=search.id),

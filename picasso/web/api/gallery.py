@@ -188,7 +188,7 @@ def list_gallery(query: RowsQuery) -> GalleryImages:
     session = find_session()
     if session is None:
         return GalleryImages(total=0, images=[])
-    images, job, status = session.images(), session.predictions(), services().runner.model_status()
+    images, job, status = session.images(), session.predictions(), services().model.status()
     stored = job.full_rows(identity(status["card"])) if job and status["state"] == "ready" else {}
     rows = predictions(session, images)
     return GalleryImages(

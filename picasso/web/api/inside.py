@@ -225,7 +225,7 @@ def show_channel(body: ChannelRequest) -> ChannelAnswers:
 def name_channel(body: ChannelName) -> Done:
     """Name a channel in this session."""
     check_layer(body.layer, body.channel)
-    model, layers = model_identity(), services().runner.layers()
+    model, layers = model_identity(), services().model.layers()
     if not layers:
         raise ModelError("The model has no feature maps, so it has no channels to name.")
     need_session().name_channel(model, body.layer or layers[0], body.channel, body.name)
@@ -239,10 +239,10 @@ def check_layer(name: str | None, channel: int = 0) -> None:
         name: the name of the layer; None for the default.
         channel: the index of the channel.
     """
-    runner = services().runner
+    model = services().model
     if name is not None:
-        runner.check_layer(name, "layer")
-    known = (runner.model_status().get("report") or {"layers": []})["layers"]
+        model.check_layer(name, "layer")
+    known = (model.status().get("report") or {"layers": []})["layers"]
     layer = next((one for one in known if (one["default"] if name is None else one["name"] == name)), None)
     if layer and channel >= (count := layer["shape"][2]):
         raise BadRequest(

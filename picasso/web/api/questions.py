@@ -277,7 +277,7 @@ def answered(
 
 def about_targets(session: Session, targets: Sequence[int | str]) -> dict[str, Any]:
     """Return the part of a question that is about targets: these, and the images of the session that they name."""
-    wanted, references = services().runner.parsed(targets, session.images() if targets else [])
+    wanted, references = services().model.parsed(targets, session.images() if targets else [])
     return {"targets": wanted, "references": {name: image["path"] for name, image in references.items()}}
 
 
@@ -299,7 +299,7 @@ def estimate(name: VisualizationName, settings: dict[str, str]) -> Estimate:
     visualization = services().registry.get(name).require()
     checked = visualization.ALLOWED_SETTINGS.parse(settings)
     values, bound = checked.as_dict(), visualization.stops_early(checked)
-    if services().runner.model_status()["state"] == "loading":
+    if services().model.status()["state"] == "loading":
         return Estimate(seconds_per_image=None, seconds_once=0.0, at_most=bound)
     answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": values})
     return Estimate(seconds_per_image=answer["seconds"], seconds_once=answer["once"], at_most=bound)

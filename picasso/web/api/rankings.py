@@ -8,8 +8,8 @@ from flask import Blueprint, url_for
 from msgspec import Meta, convert
 
 from picasso.jobs.base import StateName
-from picasso.jobs.job_queue import MAX_RANKED
 from picasso.jobs.ranking_job import MethodRanking
+from picasso.jobs.request_checks import MAX_RANKED
 from picasso.web.api.documents import Address, Count, Document, Done, ErrorDetail, Fraction, Request, Started, Uid
 from picasso.web.api.operations import GRADES, operation
 from picasso.web.context import each, find_session, need_session, services

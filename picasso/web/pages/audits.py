@@ -28,7 +28,7 @@ def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> st
     """Return the upload page, optionally with an error and with sentences on rejected images."""
     names = []
     with suppress(NotReady):
-        names = services().runner.class_names()
+        names = services().model.class_names()
     return render_template(
         "audits.html",
         audits=documents(find_session()),
@@ -39,7 +39,7 @@ def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> st
         most_bytes=services().settings.MAX_UPLOAD_MB * 1_000_000,
         error=error,
         refused=refused,
-        no_audits=services().runner.no_audits(),
+        no_audits=services().model.no_audits(),
     )
 
 
@@ -55,7 +55,7 @@ def start() -> Response:
     refused: list[str] = []
     try:
         by_class = grouped([file for file in request.files.getlist("file") if file.filename], refused)
-        counts, names = {target: len(found) for target, found in by_class.items()}, services().runner.class_names()
+        counts, names = {target: len(found) for target, found in by_class.items()}, services().model.class_names()
         chosen = taken(counts, names)
         # These are not stored.
         refused += [sentence] if (sentence := left_out(counts, names)) else []
@@ -69,7 +69,7 @@ def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[Fi
 
     For each skipped file that is not hidden, a sentence is added to ``refused``.
     """
-    classes, found = Classes(services().runner.class_names()), defaultdict[int, list[FileStorage]](list)
+    classes, found = Classes(services().model.class_names()), defaultdict[int, list[FileStorage]](list)
     for file in sorted(uploads, key=lambda file: file.filename or ""):
         folders, _, name = (file.filename or "").rpartition("/")
         hidden = any(part.startswith(".") for part in (*folders.split("/"), name))
@@ -85,9 +85,9 @@ def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[Fi
 
 def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refused: list[str]) -> str:
     """Start an audit with these images of each class, and return its id; unreadable images are refused."""
-    services().runner.check_audits()
+    services().model.check_audits()
     session = make_session()
-    audit = session.new_audit(services().runner.class_names())
+    audit = session.new_audit(services().model.class_names())
     try:
         images = [(target, file) for target, files in by_class.items() for file in spread(files, chosen[target])]
         for target, file in in_time(images):

@@ -72,9 +72,9 @@ class Query:
     @cached_property
     def offered(self) -> list[Entry]:
         """The methods that give maps of this model."""
-        runner = services().runner
+        model = services().model
         entries = services().registry.entries()
-        return [one for one in entries if one.cls and one.family != "Answers" and not runner.unusable(one)]
+        return [one for one in entries if one.cls and one.family != "Answers" and not model.unusable(one)]
 
     @cached_property
     def methods(self) -> list[str]:
@@ -133,7 +133,7 @@ class Query:
             NotReady: targets are chosen, and the model is not loaded yet.
         """
         session = find_session()
-        wanted, _ = services().runner.parsed(self.targets, session.images() if session else [])
+        wanted, _ = services().model.parsed(self.targets, session.images() if session else [])
         checked = services().registry.with_settings(self.methods, self.settings)
         found = list(self._columns(checked, wanted))
         most = len(found) if self.timeline else MAX_COLUMNS
@@ -186,7 +186,7 @@ def titled(method: str) -> str:
 
 def model_name(name: str) -> str:
     """Return the name of a model as it is shown; the main one has none in the settings."""
-    card = services().runner.model_status().get("card")
+    card = services().model.status().get("card")
     if name or not card:
         return name or services().settings.model_name()
     return own_name(ModelInfo.from_dict(card), services().runner.models())
@@ -195,7 +195,7 @@ def model_name(name: str) -> str:
 def page(query: Query, error: PicassoError | None = None) -> str:
     """Return the page, with an error of the form above it."""
     session = find_session()
-    ready = services().runner.model_status()["state"] == "ready"
+    ready = services().model.status()["state"] == "ready"
     grid = None
     if ready and session and query.images and query.methods and not error:
         try:
@@ -221,7 +221,7 @@ def page(query: Query, error: PicassoError | None = None) -> str:
         pairs=[(entry.name, entry.name) for entry in query.offered],
         models=[(name, model_name(name)) for name in ("", *services().runner.models())],
         form=settings_form(query),
-        layers=services().runner.layers(),
+        layers=services().model.layers(),
     )
 
 
@@ -235,7 +235,7 @@ def settings_form(query: Query) -> list[tuple[str, Control, Any]]:
         # The page says which value is invalid; the others stay.
         with suppress(BadRequest):
             values[name] = allowed.parse({name: value}).as_dict()[name]
-    return [(name, control, values[name]) for name, control in services().runner.offered(allowed.controls()).items()]
+    return [(name, control, values[name]) for name, control in services().model.offered(allowed.controls()).items()]
 
 
 @blueprint.get("/compare")

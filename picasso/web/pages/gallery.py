@@ -167,20 +167,20 @@ def explain() -> BaseResponse:
 def audit() -> BaseResponse:
     """Start an audit of the labelled images, and open it."""
     session = need_session()
-    gallery, runner = Gallery.of(session, {}), services().runner
-    runner.check_audits()
+    gallery, model = Gallery.of(session, {}), services().model
+    model.check_audits()
     by_target: dict[int, list[StoredImage]] = {}
     for image in gallery.images:
         target = gallery.rows[image["uid"]].target
         if target is not None:
             by_target.setdefault(target, []).append(image)
     chosen = taken({target: len(some) for target, some in by_target.items()}, gallery.known.names)
-    made = session.new_audit(runner.class_names())
+    made = session.new_audit(model.class_names())
     try:
         images = [(target, one) for target, some in by_target.items() for one in spread(some, chosen[target])]
         for target, image in in_time(images):
             session.copy_to_audit(made, target, image)
-        runner.start_audit(made, pairs=PAIRS, seed=0, budget=MAX_NUMBER)
+        services().runner.start_audit(made, pairs=PAIRS, seed=0, budget=MAX_NUMBER)
     except PicassoError:
         session.remove_audit(made)
         raise
@@ -196,4 +196,4 @@ def method() -> Entry | None:
     """Return the fastest of the methods that can be used with the model, or None."""
     entries = {entry.name: entry for entry in services().registry.entries()}
     usable = (entries[name] for name in METHODS if name in entries)
-    return next((entry for entry in usable if entry.cls and not services().runner.unusable(entry)), None)
+    return next((entry for entry in usable if entry.cls and not services().model.unusable(entry)), None)

@@ -54,7 +54,7 @@ def layout() -> dict[str, Any]:
     """Provide the variables of the layout: the title, the model and its task."""
     return {
         "app_title": services().settings.APP_TITLE,
-        "model": services().runner.model_status(),
+        "model": services().model.status(),
         "task": task(),
         "model_name": services().settings.model_name(),
         "version": __version__,
@@ -76,7 +76,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         samples=list(services().samples),
         methods=methods(),
         choices=choices(list(class_names().values())),
-        layers=services().runner.layers(),
+        layers=services().model.layers(),
         no_channels=no_channels(),
         colours=(SEQUENTIAL[0], DIVERGING[0]),
         recipes=recipes_of(view.shown.look) if view.shown and view.shown.look else {},
@@ -87,7 +87,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
 
 def methods() -> list[tuple[Entry, str]]:
     """Return all visualizations, each with the reason why it can't be used, or ""."""
-    return [(entry, services().runner.unusable(entry)) for entry in services().registry.entries()]
+    return [(entry, services().model.unusable(entry)) for entry in services().registry.entries()]
 
 
 @blueprint.get("/")
@@ -207,7 +207,7 @@ def settings_form(name: str, fields: MultiDict[str, str], problem: PicassoError 
     """
     entry = services().registry.get(name)
     allowed = entry.require().ALLOWED_SETTINGS
-    controls = services().runner.offered(allowed.controls())
+    controls = services().model.offered(allowed.controls())
     values: dict[str, Any] = {key: control.default for key, control in controls.items()}
     problems = {problem.field: problem} if problem else {}
     for key, value in fields.items():
@@ -222,13 +222,13 @@ def settings_form(name: str, fields: MultiDict[str, str], problem: PicassoError 
     page = render_template(
         "settings.html",
         entry=entry,
-        unusable=services().runner.unusable(entry),
+        unusable=services().model.unusable(entry),
         controls=controls,
         values=values,
         images=session.images() if session else [],
         picked=fields.getlist("image"),
         choices=choices(list(class_names().values())),
-        layers=services().runner.layers(),
+        layers=services().model.layers(),
         chosen=chosen(fields),
         models=services().runner.models(),
         compared=fields.getlist("model"),

@@ -46,7 +46,7 @@ def stages(layers: Sequence[dict[str, Any]]) -> list[Stage]:
 
 def no_channels() -> str:
     """Return why the channels of the model can't be looked at, or "" if they can, or if that is not known yet."""
-    report = services().runner.model_status().get("report")
+    report = services().model.status().get("report")
     if report is None or Capability.FEATURE_MAPS in report["model"]["capabilities"]:
         return ""
     return "It needs feature maps, which this model does not provide."
@@ -56,9 +56,9 @@ def no_channels() -> str:
 def show(uid: str) -> str:
     """Show the layers of the model, and the channels of one of them for an image."""
     session = need_session()
-    status = services().runner.model_status()
+    status = services().model.status()
     layers = status["report"]["layers"] if status.get("report") else []
-    names = services().runner.layers()
+    names = services().model.layers()
     layer = request.args.get("layer") or (names[0] if names else "")
     order = request.args.get("order", "")
     if names and layer not in names:
@@ -77,7 +77,7 @@ def show(uid: str) -> str:
         target=request.args.get("target", ""),
         channel=request.args.get("channel", ""),
         choices=choices(list(class_names().values())),
-        maximizes=not services().runner.unusable(services().registry.get("ActivationMaximization")),
+        maximizes=not services().model.unusable(services().registry.get("ActivationMaximization")),
         reason=no_channels() or status.get("error", ""),
         count=len(session.images()),
         concepts=COUNT,

@@ -159,7 +159,7 @@ class Trial:
 @blueprint.app_context_processor
 def bar() -> dict[str, Any]:
     """Provide the notes on the model that are no guesses."""
-    return {"model_notes": notes(services().runner.model_status().get("card") or {})}
+    return {"model_notes": notes(services().model.status().get("card") or {})}
 
 
 def notes(card: Mapping[str, Any]) -> list[str]:
@@ -185,7 +185,7 @@ def try_preprocessing() -> BaseResponse:
 
 def page(trial: Trial | None = None, problem: PicassoError | None = None) -> str:
     """Return the page, optionally with the result of a trial or why there is none."""
-    status = services().runner.model_status()
+    status = services().model.status()
     report = status.get("report")
     card = report["model"] if report else {}
     known = {"task": report["task"]["name"], "meaning of the output": card["task"]["activation"]} if report else {}
@@ -215,7 +215,7 @@ def tried(form: Mapping[str, str]) -> Trial:
         BadRequest: a field is invalid, there are no images, or nothing can be tried with this model.
     """
     # If the model is not loaded, asking says so.
-    status = services().runner.model_status()
+    status = services().model.status()
     offer = status.get("trial", {"reason": "", "keywords": "", "current": {}, "choices": {}})
     if offer["reason"]:
         raise BadRequest(offer["reason"])

@@ -109,13 +109,13 @@ def task() -> str:
 
     The templates in ``predictions/`` are named after it.
     """
-    card = services().runner.model_status().get("card") or {}
+    card = services().model.status().get("card") or {}
     return str(card.get("task", {}).get("task", OutputTask.CLASSIFICATION))
 
 
 def class_names() -> dict[int, str]:
     """Return the names of the model's classes by index; the index itself while the model is not loaded."""
-    report = services().runner.model_status().get("report") or {"class_names": []}
+    report = services().model.status().get("report") or {"class_names": []}
     return ClassNames(enumerate(report["class_names"]))
 
 

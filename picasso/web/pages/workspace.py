@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from picasso.errors import BadRequest, NotFound, NotReady, PicassoError
-from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
+from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, USUAL, Question
 from picasso.explanation.legend import amount
 from picasso.explanation.registry import Entry
-from picasso.jobs.job_queue import USUAL
 from picasso.jobs.run import Run, Spec, State, StoredImage
 from picasso.storage.session import Session
 from picasso.targets import OutputTask, Wanted
