@@ -33,13 +33,35 @@ def lines(grades: Sequence[Grade]) -> list[str]:
     return ["  ".join([first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])]) for first, *rest in rows]
 
 
-def row(grade: Grade) -> tuple[str, ...]:
-    """Return the cells of one method; "-" for what was not tested."""
+def numbers(grade: Grade) -> dict[str, float]:
+    """Return the numbers of a grade: its ``score``, and the shares of the images, 0..1, on which the maps are better.
+
+    ``beats_edges`` is about an edge detector, ``beats_random`` about a random map, and ``weights`` is the mean
+    agreement with maps of random weights, 0..1. What was not tested is left out.
+
+    Examples:
+        >>> from picasso.grading.outcome import Grade
+        >>> from picasso.grading.ranking import numbers
+        >>> numbers(Grade("RISE", {}, ()))
+        {}
+    """
     known = [one for one in grade.images if one.curves]
     tested = [one.weights.agreement for one in grade.images if one.weights]
+    found = {} if grade.score is None else {"score": grade.score}
+    if known:
+        for name, order in (("beats_edges", EDGES), ("beats_random", RANDOM)):
+            found[name] = sum(bool(one.beats(order)) for one in known) / len(known)
+    if tested:
+        found["weights"] = sum(tested) / len(tested)
+    return found
+
+
+def row(grade: Grade) -> tuple[str, ...]:
+    """Return the cells of one method; "-" for what was not tested."""
+    found, known = numbers(grade), [one for one in grade.images if one.curves]
     return (
         grade.visualization,
-        "-" if grade.score is None else f"{grade.score:.3f}",
+        f"{found['score']:.3f}" if "score" in found else "-",
         *(f"{sum(bool(one.beats(order)) for one in known)} of {len(known)}" for order in (EDGES, RANDOM)),
-        f"{sum(tested) / len(tested):.2f}" if tested else "-",
+        f"{found['weights']:.2f}" if "weights" in found else "-",
     )

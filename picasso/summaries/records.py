@@ -33,16 +33,44 @@ def write_view(events: EventWriter, tag: str, result: Result, step: int) -> None
     events.image(tag, drawn, step)
 
 
+def values(result: Result) -> dict[str, tuple[float, str]]:
+    """Return the values of the targets of a result's maps, and the agreement of compared models, with their units.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.summaries.records import values
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> (result,) = picasso.explain(model, np.ones((8, 8)), "SaliencyMaps", classes="bright")
+        >>> {name: (round(value, 3), unit) for name, (value, unit) in values(result).items()}
+        {'value/image 0/SaliencyMaps/bright': (0.982, 'probability')}
+    """
+    found = {}
+    for panel in result.panels:
+        value = panel.probability if panel.value is None else panel.value
+        if panel.kind == "map" and value is not None:
+            found[f"value/{tag(panel, result)}"] = float(value), panel.unit
+    if result.agreement is not None:
+        found[f"agreement/{result.image}/{result.visualization}"] = result.agreement, ""
+    return found
+
+
+def tag(panel: Panel, result: Result) -> str:
+    """Return the name of a map: its image, method, model if several are compared, and title."""
+    group = f"/{panel.group}" if panel.group else ""
+    return f"{result.image}/{result.visualization}{group}/{panel.title}"
+
+
 def write_result(events: EventWriter, result: Result, step: int = 0) -> None:
     """Write all maps of a result, the values of their targets, and the agreement of compared models."""
     write_view(events, f"image/{result.image}", result, step)
     for panel in result.panels:
         if panel.kind == "map":
-            group = f"/{panel.group}" if panel.group else ""
-            about = f"{result.image}/{result.visualization}{group}/{panel.title}"
-            write_panel(events, f"map/{about}", panel, result, step)
-            events.scalar(f"value/{about}", panel.probability if panel.value is None else panel.value, step, panel.unit)
-    events.scalar(f"agreement/{result.image}/{result.visualization}", result.agreement, step)
+            write_panel(events, f"map/{tag(panel, result)}", panel, result, step)
+    for name, (value, unit) in values(result).items():
+        events.scalar(name, value, step, unit)
 
 
 def write_epoch(events: EventWriter, record: Document) -> None:
