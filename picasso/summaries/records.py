@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,9 @@ from picasso.visualizations.panel import Panel
 
 Document = Mapping[str, Any]
 AGREEMENT = "Rank correlation of the map with that of the epoch before."
+# What stays as it is in an address between "<" and ">" in Markdown: what is written as %XX already, and all signs that
+# an address may have and that mean nothing there.
+SAFE = "%:/?#[]@!$&'()+,;=~-."
 RELIANCE = "How far the change moves predictions on the way between two classes."
 
 
@@ -118,6 +123,14 @@ def run_text(results: Sequence[Result], files: Sequence[tuple[str, str]], link: 
 
 def where(files: Sequence[tuple[str, str]], link: str) -> list[str]:
     """Return lines that name files, and a link to the report."""
-    lines = [f"[Report]({link})", ""] if link else []
+    lines = [f"[Report](<{quote(link, SAFE)}>)", ""] if link else []
     # TensorBoard removes links to files, and browsers do not follow them.
-    return [*lines, *(f"- {name}: `{path}`" for name, path in files)]
+    return [*lines, *(f"- {name}: {code(path)}" for name, path in files)]
+
+
+def code(text: str) -> str:
+    """Return a text on one line that Markdown shows as it is."""
+    single = " ".join(text.split())
+    # A fence is longer than any in the text, and apart from those at its ends.
+    fence = "`" * (1 + max(map(len, re.findall("`+", single)), default=0))
+    return f"`{single}`" if len(fence) == 1 else f"{fence} {single} {fence}"
