@@ -67,6 +67,31 @@ class Alert:
 
 
 @dataclass
+class Collected:
+    """The alerts of several commands that share a SARIF file, which is written after the last of them.
+
+    Attributes:
+        file: the file that they name; None for none.
+        alerts: what all of them found.
+        complete: whether no command ended by an unexpected error, after which nothing is known of its model.
+    """
+
+    file: Path | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    complete: bool = True
+
+    def write(self) -> None:
+        """Write the file, if one is named and all commands ended as expected.
+
+        Raises:
+            BadRequest: the file can't be written.
+        """
+        if self.file and self.complete:
+            # Several models may find the same of an image.
+            write_sarif(self.file, list(dict.fromkeys(self.alerts)))
+
+
+@dataclass
 class SarifFile:
     """The SARIF file of a command: alerts are added to it, and it is written when the command ends.
 
@@ -77,12 +102,14 @@ class SarifFile:
         failed: the rule of an error that ends the command.
         path: what such an error is about.
         alerts: what was found.
+        shared: takes the alerts, instead of the file, if the file is that of several commands.
     """
 
     file: Path | None
     failed: Rule
     path: Path
     alerts: list[Alert] = field(default_factory=list)
+    shared: Collected | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +120,12 @@ class SarifFile:
         if isinstance(error, PicassoError) and not any(one.level is Level.ERROR for one in self.alerts):
             self.alerts.append(Alert(self.failed, Level.ERROR, error.message, self.path))
         # After an unexpected error nothing is known of what was not looked at.
-        if self.file and (kind is None or isinstance(error, PicassoError | SystemExit)):
+        expected = kind is None or isinstance(error, PicassoError | SystemExit)
+        if self.shared is not None:
+            self.shared.file = self.file
+            self.shared.alerts += self.alerts
+            self.shared.complete &= expected
+        elif self.file and expected:
             write_sarif(self.file, self.alerts)
 
 
