@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from picasso.cli.command import main
-from picasso.cli.sarif import Collected
+from picasso.cli.sarif_file import Collected
 from picasso.errors import BadRequest
 
 # A .json or .pb file may be something else.

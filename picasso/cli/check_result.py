@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasso.cli.options import Command, require_folder
-from picasso.cli.sarif import Alert, Collected, Level, Rule, SarifFile, model_path
+from picasso.cli.sarif_file import Collected, SarifFile, model_path
+from picasso.sarif import Alert, Level, Rule
 
 if TYPE_CHECKING:
     from picasso.config import Settings
