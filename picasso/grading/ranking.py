@@ -182,13 +182,40 @@ def certainty(chance: float) -> str:
     return f"Such a difference arises by chance with a probability below {max(0.001, chance):.1g}."
 
 
+def standing_of(grade: Grade) -> Standing:
+    """Return the standing of a method that was graded on its own."""
+    return Standing.of(grade.visualization, list(map(MapScore.of, grade.images)))
+
+
+def numbers(grade: Grade) -> dict[str, float]:
+    """Return the numbers of a grade: its ``score``, and the shares of the images, 0..1, on which the maps are better.
+
+    ``beats_edges`` is about an edge detector, ``beats_random`` about a random map, and ``weights`` is the mean
+    agreement with maps of random weights, 0..1. What was not tested is left out.
+
+    Examples:
+        >>> from picasso.grading.outcome import Grade
+        >>> from picasso.grading.ranking import numbers
+        >>> numbers(Grade("RISE", {}, ()))
+        {}
+    """
+    standing = standing_of(grade)
+    found = {} if standing.score is None else {"score": standing.score}
+    if standing.measured:
+        found["beats_edges"] = standing.edges / standing.measured
+        found["beats_random"] = standing.random / standing.measured
+    if standing.agreement is not None:
+        found["weights"] = standing.agreement
+    return found
+
+
 def lines(grades: Sequence[Grade]) -> list[str]:
     """Return the ranking as a table in plain text.
 
     The columns are the mean score, the number of images on which the maps beat an edge detector and a random map, and
     the mean agreement with maps of random weights.
     """
-    standings = ranked([Standing.of(one.visualization, list(map(MapScore.of, one.images))) for one in grades])
+    standings = ranked(list(map(standing_of, grades)))
     rows = [HEADS, *map(row, standings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     return ["  ".join([first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])]) for first, *rest in rows]

@@ -20,7 +20,7 @@ from picasso.jobs.job_queue import JobQueue
 from picasso.storage.store import Storage
 from picasso.targets import phrase
 from picasso.web import admission, auth, error_handlers, health, metrics, request_log, security
-from picasso.web.api import application, images, openapi, questions, runs
+from picasso.web.api import application, audit_downloads, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.api import concepts as api_concepts
 from picasso.web.api import gallery as api_gallery
@@ -112,6 +112,6 @@ def register_views(app: Flask) -> None:
     looking = (home, gallery, compare, audits, inside, model, rankings)
     pages = (*looking, documentation, downloads, files, jobs, reset, sessions)
     inner = (api_inside, api_concepts, api_grades, api_rankings)
-    api = (application, images, runs, api_audits, api_gallery, *inner, questions, openapi)
+    api = (application, images, runs, api_audits, audit_downloads, api_gallery, *inner, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

@@ -14,7 +14,7 @@ import picasso
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.properties import PROPERTIES
 from picasso.callbacks import Audit
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, PicassoError
 from picasso.models.tf.runtime import keras
 from tests.callbacks.conftest import Data
 
@@ -120,15 +120,30 @@ def test_it_audits_the_model_of_each_training(folder: Path, tmp_path: Path) -> N
 
 
 def test_errors_do_not_end_the_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    one = tmp_path / "one"
-    one.mkdir()
-    (folder / "dark").rename(one / "dark")
-    audit = Audit(one, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)
-    (one / "dark").rename(folder / "dark")
-    fit(folder, audit, epochs=2)
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
-    assert caplog.records[0].message.startswith("Audit recorded nothing for epoch 1: ")
-    assert not (tmp_path / "audit.jsonl").exists()
+    audit = Audit(folder, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)
+    (tmp_path / "audit.jsonl").mkdir()
+    assert len(fit(folder, audit, epochs=2).history.epoch) == 2
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith("Audit recorded nothing for epoch 1: ")
+    assert record.message.endswith("If it occurs again in this training, it is not reported again.")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["dark", "grey"], "bright is named after no class; the classes are dark, grey"),
+        (["a"], "There are 1 class names"),
+    ],
+)
+def test_a_folder_that_does_not_fit_ends_fit_before_the_first_batch(
+    labels: list[str], message: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[int] = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: seen.append(batch))
+    with pytest.raises(PicassoError, match=message):
+        fit(folder, count, Audit(folder, to=tmp_path / "to", interventions=INTERVENTIONS, labels=labels))
+    assert (seen, caplog.records) == ([], [])
 
 
 def test_wrong_arguments_are_refused_before_the_training(folder: Path, tmp_path: Path) -> None:

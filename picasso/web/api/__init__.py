@@ -2,6 +2,7 @@
 
 __all__ = [
     "application",
+    "audit_downloads",
     "audits",
     "concepts",
     "documents",
