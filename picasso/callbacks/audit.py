@@ -58,6 +58,8 @@ class Audit(EpochCallback):
         pairs: the number of pairs of classes to compare; 0 for all.
         budget: seconds for each audit, after which no further intervention is tested.
         seed: the seed of all random draws, the same in each epoch.
+        before: True to audit the model before its first epoch, too, which is epoch 0, or the last epoch of the training
+            that is continued. A subclassed model without shapes before its first batch is left out.
         model: the Keras model to audit; None for the one that is trained. It may be a part of that one.
         labels: the class names, as for :func:`picasso.load_model`.
         preprocess: keywords or a function that prepare the images, as for :func:`picasso.load_model`.
@@ -108,6 +110,7 @@ class Audit(EpochCallback):
         pairs: int = PAIRS,
         budget: float = float("inf"),
         seed: int = 0,
+        before: bool = False,
         model: Any = None,
         labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
         preprocess: Any = "",
@@ -119,13 +122,15 @@ class Audit(EpochCallback):
             raise BadRequest("An audit needs at least one intervention.", field="interventions")
         if not Path(folder).is_dir():
             raise BadRequest(f"There is no folder {folder}, which would contain a folder of images for each class.")
+        self._before = before
         self._images, self._interventions = Path(folder), checked(interventions)
         self._masks = object_masks.folder_of(self._images, None if masks is None else Path(masks))
         self._pairs, self._budget, self._seed = pairs, budget, seed
         # The images as an input of a model.
         self._read: tuple[Model, Folder] | None = None
-        # What was a finding in an epoch has a curve from then on.
-        self._found: set[Subject] = set()
+        # What was a finding in an epoch has a curve in TensorBoard, with the values of the epochs before.
+        self._found = set[Subject]()
+        self._unwritten = dict[Subject, list[tuple[int, float]]]()
 
     def check(self, model: Model) -> None:
         """Raise an error if the folder can't be audited with this model; the images are read."""
@@ -165,8 +170,10 @@ class Audit(EpochCallback):
             events = self.events(self._logdir)
             self._found |= {one.about for one in every if one.tier}
             for one in every:
+                self._unwritten.setdefault(one.about, []).append((epoch, one.value))
                 if one.about in self._found:
-                    events.scalar(f"reliance/{described(one.about)}", one.value, epoch, RELIANCE)
+                    for at, value in self._unwritten.pop(one.about):
+                        events.scalar(f"reliance/{described(one.about)}", value, at, RELIANCE)
             events.scalar("audit/alarms", alarms, epoch)
             events.scalar("audit/accuracy", right / count, epoch)
 

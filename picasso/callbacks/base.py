@@ -71,6 +71,8 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
         self._unusable = False
         # Whether the rounding errors of the wrapped model are those of the weights before the training.
         self._untrained = False
+        # Whether to record the model before its first epoch, too, and whether that epoch is still to come.
+        self._before = self._first = False
         self._to = None if to is None else Path(to)
         self._logdir = None if tensorboard is None else Path(tensorboard)
         self._events: EventWriter | None = None
@@ -83,7 +85,7 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
 
     @abstractmethod
     def record(self, model: Model, epoch: int, logs: Mapping[str, Any]) -> None:
-        """Record the state of the model after an epoch, counted from 1."""
+        """Record the state of the model after an epoch, counted from 1; 0 is before the first."""
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Forget the model of an earlier training, unless the same one is trained further, and check the arguments.
@@ -93,6 +95,7 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
                 no shapes yet, this is known only after the first epoch.
         """
         self._told.clear()
+        self._first = True
         for folder in filter(None, (self._to, self._logdir)):
             require_writable(folder)
         model = self.keras_model()
@@ -109,6 +112,16 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
             # Perhaps only this model, which is not trained yet, causes it.
             except Exception as error:
                 self._tell("can't check its arguments", error)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Record the model as it is before its first epoch, if that is wanted and its layers have shapes already."""
+        if self._before and self._first and self._wrapped is not None:
+            try:
+                with random_state_kept():
+                    self.record(self._wrapped, epoch, {})
+            except Exception as error:
+                self._tell("recorded nothing before the first epoch", error)
+        self._first = False
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Close the event file; a further training begins another one."""
