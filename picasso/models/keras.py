@@ -16,7 +16,8 @@ from picasso.models.head import Head
 from picasso.models.outputs import choose_output
 from picasso.models.recognition import Format
 from picasso.models.tf import keras_files
-from picasso.models.tf.graph import Graph, Several
+from picasso.models.tf.built_graph import Several
+from picasso.models.tf.graph import Graph
 from picasso.models.tf.graph_model import GraphModel
 from picasso.models.tf.runtime import keras, standard, tf1
 from picasso.models.tf.training_loss import training_of

@@ -20,7 +20,7 @@ from picasso.models.outputs.onnx_graph import ONNXReader
 from picasso.models.recognition import Format, Found
 from picasso.models.runtimes import runtime
 from picasso.models.scan import require
-from picasso.models.tf.graph import Build
+from picasso.models.tf.built_graph import Build
 from picasso.models.tf.onnx import building, reading
 from picasso.models.tf.onnx.names import layer_names
 from picasso.models.tf.onnx.reading import Port

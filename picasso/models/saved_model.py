@@ -17,8 +17,9 @@ from picasso.models.outputs import choose_output, is_detection
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
 from picasso.models.tf import variables
+from picasso.models.tf.built_graph import Several
 from picasso.models.tf.frozen_graph import GraphError, importer, pruned, refuse_dormant, side_by_side, with_values
-from picasso.models.tf.graph import Graph, Several
+from picasso.models.tf.graph import Graph
 from picasso.models.tf.graph_model import GraphModel
 from picasso.models.tf.incremental.inlining import without_calls
 from picasso.models.tf.runtime import convert_to_constants, saved_model_pb2, tf, tf1

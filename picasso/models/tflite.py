@@ -18,7 +18,7 @@ from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.tflite_graph import TFLiteReader
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
-from picasso.models.tf.graph import Build
+from picasso.models.tf.built_graph import Build
 from picasso.models.tf.tflite.translate import Translation, computed, missing, translated
 from picasso.models.tflite_schema import TFLiteGraph
 from picasso.models.translated import (

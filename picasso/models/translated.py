@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from picasso.errors import ModelError, reason
 from picasso.models.arrays import Array, fill_up
 from picasso.models.outputs import Range
-from picasso.models.tf.graph import Build, Graph
+from picasso.models.tf.built_graph import Build
+from picasso.models.tf.graph import Graph
 from picasso.models.tf.graph_model import GraphModel
 from picasso.models.tf.translation import Untranslatable, called
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from picasso.models.tf.backward import CONTROL, SMOOTH, Backward, differentiable
+from picasso.models.tf.built_graph import BuiltGraph
 from picasso.models.tf.cutting import Cutter
-from picasso.models.tf.graph import Graph
 from picasso.models.tf.runtime import gradient_registry, keras, tf, tf1
 from picasso.targets import as_target
 
@@ -178,13 +178,13 @@ def network() -> Iterator[Any]:
 
 def test_any_number_of_classes_is_compiled_once(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, made = adopted(network), []
-    cut = Graph._cut
+    cut = BuiltGraph.cut
 
-    def counted(self: Graph, inputs: Any, outputs: Any) -> Any:
+    def counted(self: BuiltGraph, inputs: Any, outputs: Any) -> Any:
         made.append(len(outputs))
         return cut(self, inputs, outputs)
 
-    monkeypatch.setattr(Graph, "_cut", counted)
+    monkeypatch.setattr(BuiltGraph, "cut", counted)
     together = model.gradients(IMAGES, list(range(6)))
     for count in (1, 2, 5):
         np.testing.assert_allclose(model.gradients(IMAGES, list(range(count))), together[:, :count], atol=1e-6)

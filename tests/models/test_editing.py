@@ -261,8 +261,9 @@ def test_one_pass_is_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = lambda *_: pytest.fail("another forward pass")  # noqa: E731
     monkeypatch.setattr(Editing, "before", refused)
     monkeypatch.setattr(Backward, "forward", refused)
-    for method in ("outputs", "scores", "feature_maps"):
+    for method in ("outputs", "scores"):
         monkeypatch.setattr(model._graph, method, refused)
+    monkeypatch.setattr(model._graph.inside, "feature_maps", refused)
     passed = model.layer_pass(IMAGES, "inner")
     assert len(list(passed.edits(edits_of("inner", 5)))) == 4
     assert passed.gradients(np.array([0, 1, 2])).shape == passed.maps.shape

@@ -133,7 +133,7 @@ def test_layers_have_the_names_of_modules_and_channels_last(model: Model) -> Non
 
 
 def test_no_image_is_transposed(model: Model) -> None:
-    kinds = [one.type for one in model._graph._wrapped.graph.get_operations()]  # type: ignore[attr-defined]
+    kinds = [one.type for one in model._graph._built.wrapped.graph.get_operations()]  # type: ignore[attr-defined]
     assert "Conv2D" in kinds
     assert "Transpose" not in kinds
 
@@ -287,7 +287,7 @@ def test_channel_shuffles_and_images_with_channels_last(tmp_path: Path) -> None:
         session = pytest.importorskip("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
         given = IMAGES if last else np.ascontiguousarray(IMAGES.transpose(0, 3, 1, 2))
         np.testing.assert_allclose(model.logits(IMAGES), session.run(None, {"x": given})[0], atol=2e-6)
-        operations = model._graph._wrapped.graph.get_operations()  # type: ignore[attr-defined]
+        operations = model._graph._built.wrapped.graph.get_operations()  # type: ignore[attr-defined]
         turned = [one for one in operations if one.type == "Transpose" and not one.name.startswith("gradients")]
         assert len(turned) == 1
 

@@ -1,6 +1,7 @@
 """Models that run on TensorFlow: Keras files, SavedModels, checkpoints, frozen graphs, ONNX and TFLite files."""
 
 __all__ = [
+    "built_graph",
     "feature_layers",
     "frozen_graph",
     "graph",

@@ -21,10 +21,11 @@ from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
 from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
 from picasso.models.random_weights import RandomWeights
-from picasso.models.tf.graph import Graph, Said
+from picasso.models.tf.graph import Graph
 from picasso.models.tf.incremental.checked import TOLERANCE, Checked
 from picasso.models.tf.incremental.occlusion import Incremental
 from picasso.models.tf.incremental.steps import Unsupported
+from picasso.models.tf.interpretation import Said
 from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, OutputTask
 
@@ -179,35 +180,35 @@ class GraphModel(Model):
 
     def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps ``(n, h, w, c)`` of one batch."""
-        return self._graph.feature_maps(inputs, layer)
+        return self._graph.inside.feature_maps(inputs, layer)
 
     def batch_layer_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
         """Return the gradients ``(n, T, h, w, c)`` of T functions of the scores at a layer."""
-        return self._graph.feature_gradients(inputs, cotangents, layer)
+        return self._graph.inside.feature_gradients(inputs, cotangents, layer)
 
     def batch_features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
         """Return the feature maps of one batch, and the gradients of T functions there, by one forward pass."""
-        return self._graph.features(inputs, cotangents, layer)
+        return self._graph.inside.features(inputs, cotangents, layer)
 
     def batch_map_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
         """Return the gradients ``(n, H, W, C)`` of weighted sums of a layer's feature maps."""
-        return self._graph.map_gradients(inputs, weights, layer)
+        return self._graph.inside.map_gradients(inputs, weights, layer)
 
     def batch_unrectified_gradients(self, inputs: Array, weights: Array, layer: str) -> Array:
         """Return the same of what goes into the rectifier of the layer."""
-        return self._graph.map_gradients(inputs, weights, layer, before=True)
+        return self._graph.inside.map_gradients(inputs, weights, layer, before=True)
 
     def batch_edits(self, inputs: Array, layer: str, edits: Sequence[Edit]) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each edit of a layer."""
-        return self._graph.edits(inputs, layer, edits, self.batch_size // len(inputs))
+        return self._graph.inside.edits(inputs, layer, edits, self.batch_size // len(inputs))
 
     def batch_predict_from(self, inputs: Array, maps: Iterable[Array], layer: str) -> Iterator[tuple[Array, Array]]:
         """Return the outputs and the scores of one batch for each replacement of a layer's feature maps."""
-        return self._graph.predict_from(inputs, layer, maps, self.batch_size // len(inputs))
+        return self._graph.inside.predict_from(inputs, layer, maps, self.batch_size // len(inputs))
 
     def batch_layer_pass(self, inputs: Array, layer: str, *, differentiate: bool) -> LayerPass:
         """Return what one forward pass of one batch says of a layer."""
-        return self._graph.layer_pass(inputs, layer, self.batch_size // len(inputs), differentiate=differentiate)
+        return self._graph.inside.layer_pass(inputs, layer, self.batch_size // len(inputs), differentiate=differentiate)
 
     def token_grid(self) -> TokenGrid:
         """Return the grid of the tokens between which there is attention."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.models.tf.graph import Several
+from picasso.models.tf.built_graph import Several
 from picasso.models.tf.runtime import tf, tf1
 
 # Weights of more bytes are not constants of the graph, but captured by it.

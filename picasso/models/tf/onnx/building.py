@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.graph import Several
+from picasso.models.tf.built_graph import Several
 from picasso.models.tf.onnx.regrouping import permuted
 from picasso.models.tf.onnx.table import tensor
 from picasso.models.tf.onnx.translate import translate

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso.models.tf.built_graph import Several
+
 # Imported for the operations that they register.
 from picasso.models.tf.cutting import Cutter
-from picasso.models.tf.graph import Several
 from picasso.models.tf.rounding import RANGES, rounded
 from picasso.models.tf.runtime import tf, tf1
 from picasso.models.tf.tflite import convolutions, elementwise, reductions, shapes
