@@ -27,7 +27,8 @@ HIDING, SHOWING = "grey", "blur"
 DELETION, INSERTION = KINDS = "deletion", "insertion"
 FILLS = {DELETION: HIDING, INSERTION: SHOWING}
 #: The names of the orders of a curve: that of the map, and the controls.
-MAP, RANDOM, EDGES = ORDERS = "map", "random map", "edge detector"
+MAP, *CONTROLS = ORDERS = "map", "random map", "edge detector"
+RANDOM, EDGES = CONTROLS
 
 #: The rank of each pixel, ``(H, W)``: 0 for the one that speaks most for the target.
 Ranks = NDArray[np.int64]

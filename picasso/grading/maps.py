@@ -101,6 +101,11 @@ class Subject:
         quick = cls.ALLOWED_SETTINGS.parse(cls.settings_to_grade(cls.ALLOWED_SETTINGS.parse(self.settings)))
         return replace(self, settings=cls.settings_to_compare(quick))
 
+    def same_map(self, other: Subject) -> bool:
+        """Tell whether another subject that differs only in its settings has the same map."""
+        parse = self.visualization.ALLOWED_SETTINGS.parse
+        return bool(parse(self.settings) == parse(other.settings))
+
     def by(self, model: Model) -> Subject:
         """Return the subject with another model for its map."""
         return replace(self, model=model)

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from picasso.errors import ModelError
-from picasso.grading.curves import EDGES, MAP, RANDOM, Curve
+from picasso.grading.curves import Curve
 from picasso.grading.maps import Subject
 from picasso.grading.outcome import ImageGrade
 from picasso.grading.parts import Report, begun, with_curves, with_weights
 from picasso.models.base import Model
 from picasso.models.random_weights import RandomWeights
 
-# The shares of the progress for the curves of a map; the rest is for the random weights.
-CURVES = 0.75
+# The shares of the progress for a map and for its curves; the rest is for the random weights.
+MAPS, CURVES = 0.3, 0.3
 
 
 # Kept, because a copy is as large as the model, and takes seconds to be made and compiled.
@@ -41,7 +41,7 @@ def controls_of(subject: Subject, report: Report, seed: int = 0) -> tuple[Curve,
     Raises:
         ModelError: they can't be measured.
     """
-    found = with_curves(begun(subject), subject, report, seed, only=[RANDOM, EDGES])
+    found = with_curves(begun(subject), subject, report, seed)
     if not found.curves:
         raise ModelError(f"{'; '.join(found.untested)}.")
     return found.curves
@@ -56,12 +56,12 @@ def graded(subject: Subject, controls: Sequence[Curve], report: Report, seed: in
         report: called with the finished fraction.
         seed: the seed of the weights.
     """
-    grade = with_curves(begun(subject), subject, lambda done: report(CURVES * done), seed, only=[MAP])
+    panel = subject.map(lambda done: report(MAPS * done))
+    grade = with_curves(begun(subject), subject, lambda done: report(MAPS + CURVES * done), seed, panel, only=())
     if not grade.curves:
         return grade
     grade = replace(grade, curves=(*grade.curves, *controls))
-    quick = subject.comparable()
-    (grade,) = with_weights(
-        [grade], [quick], [quick.map()], lambda done: report(CURVES + (1 - CURVES) * done), seed, copied
-    )
+    quick, rest = subject.comparable(), MAPS + CURVES
+    panels = [panel if quick.same_map(subject) else quick.map()]
+    (grade,) = with_weights([grade], [quick], panels, lambda done: report(rest + (1 - rest) * done), seed, copied)
     return grade

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import Cancelled, ModelError, PicassoError
-from picasso.grading.curves import KINDS, MAP, ORDERS, controls, curves, order_of
+from picasso.grading.curves import CONTROLS, KINDS, MAP, controls, curves, order_of
 from picasso.grading.maps import Subject
 from picasso.grading.outcome import FillTest, FlipTest, ImageGrade, WeightLevel, WeightTest
 from picasso.models.base import Model
@@ -54,31 +54,28 @@ def with_curves(
     report: Report,
     seed: int = 0,
     panel: Panel | None = None,
-    only: Sequence[str] = ORDERS,
+    only: Collection[str] = CONTROLS,
     kinds: Sequence[str] = KINDS,
 ) -> ImageGrade:
-    """Add the deletion and insertion curves of a map and of the controls.
+    """Add the deletion and insertion curves of a map and of controls.
 
     Args:
         grade: the grade so far.
         subject: the image and how its map is made.
         report: called with the finished fraction.
         seed: the seed of the random map.
-        panel: the map, if it is known.
-        only: the orders.
+        panel: the map, or None for the controls alone.
+        only: the controls.
         kinds: which of both curves to measure.
     """
     view = subject.image.view
     orders = {name: ranks for name, ranks in controls(view, seed).items() if name in only}
-    start = 0.5 if panel is None and MAP in only else 0.0
     try:
-        if MAP in only:
-            shown = subject.map(lambda fraction: report(fraction / 2)) if panel is None else panel
-            if shown.flat:
+        if panel is not None:
+            if panel.flat:
                 raise ModelError(FLAT)
-            orders = {MAP: order_of(shown, view.size), **orders}
-        measured = subject.model, subject.image, subject.target, orders
-        found = curves(*measured, lambda done: report(start + (1 - start) * done), kinds=kinds)
+            orders = {MAP: order_of(panel, view.size), **orders}
+        found = curves(subject.model, subject.image, subject.target, orders, report, kinds=kinds)
     except Cancelled:
         raise
     except PicassoError as error:

@@ -69,11 +69,11 @@ def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dic
     if test in CURVES:
         order, kind = CURVES[test]
         panel = kept_map(subject, question) if order == MAP else None
-        found = with_curves(grade, subject, silently, panel=panel, only=[order], kinds=[kind])
+        found = with_curves(grade, subject, silently, panel=panel, only={order} - {MAP}, kinds=[kind])
         # The other half of each curve is missing.
         return {**replace(found, curves=()).as_dict(), "curves": [vars(one) for one in found.curves]}
     quick = subject.comparable()
-    panel = quick.map()
+    panel = kept_map(subject if quick.same_map(subject) else quick, question)
     if test == "weights":
         (grade,) = with_weights([grade], [quick], [panel], silently)
     elif test == "fills":
@@ -86,7 +86,8 @@ def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dic
 def kept_map(subject: Subject, question: Mapping[str, Any]) -> Panel:
     """Return the map that a question is about; it is computed only if none of the latest questions needed it."""
     known = _maps.setdefault(subject.model, OrderedDict())
-    key = json.dumps({name: value for name, value in question.items() if name != "test"}, sort_keys=True)
+    about = {**question, "settings": dict(subject.settings), "test": ""}
+    key = json.dumps(about, sort_keys=True)
     if key not in known:
         known[key] = subject.map()
     known.move_to_end(key)
