@@ -15,6 +15,7 @@ PEERS := .venv-peers
 TORCH := .venv-torch
 FLOORS := .venv-floors
 INTEGRATIONS := .venv-integrations
+INTEGRATION_FLOORS := .venv-integration-floors
 RELEASE := .venv-release
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -26,7 +27,7 @@ NAMED := $(if $(findstring -,$(EXAMPLE)),$(wildcard picasso/examples/$(subst -,/
 CONFIG := $(if $(EXAMPLE),$(or $(NAMED),picasso/examples/$(EXAMPLE)/config.py),config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all coverage test-floors test-integrations lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-scale bench-gpu bench-catalogue bench-peers bench-attributions bench-pytorch release clean
+.PHONY: install prepare run test test-all coverage test-floors test-integrations test-integration-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-scale bench-gpu bench-catalogue bench-peers bench-attributions bench-pytorch release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -66,16 +67,21 @@ test-floors: $(FLOORS)/installed
 		tests/models/test_recognition.py tests/models/test_versions.py tests/test_redaction.py tests/web/test_documentation.py \
 		tests/explanation/test_widget.py tests/jobs/test_dask_crew.py tests/inside/test_factors.py tests/inside/test_concepts.py tests/summaries
 
-# The packages of `make install` and, in addition, those that Picasso can be used with.
-$(INTEGRATIONS)/installed: $(VENV)/installed pyproject.toml
-	$(PYTHON) -m venv $(INTEGRATIONS)
+# The packages of `make install` and, in addition, those that Picasso can be used with; in the other environment, the
+# oldest versions of the latter.
+$(INTEGRATIONS)/installed $(INTEGRATION_FLOORS)/installed: $(VENV)/installed pyproject.toml tests/floors.py
+	$(PYTHON) -m venv $(@D)
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
-		> $$($(INTEGRATIONS)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth
-	$(INTEGRATIONS)/bin/pip install --quiet --disable-pip-version-check --editable '.[integrations]'
+		> $$($(@D)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth
+	$(if $(findstring floors,$@),$(BIN)/python -m tests.floors integrations) > $(@D)/constraints.txt
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --constraint $(@D)/constraints.txt --editable '.[integrations]'
 	touch $@
 
 test-integrations: $(INTEGRATIONS)/installed
 	$(INTEGRATIONS)/bin/python -m pytest --quiet --numprocesses 2 --dist loadfile tests/integrations
+
+test-integration-floors: $(INTEGRATION_FLOORS)/installed
+	$(INTEGRATION_FLOORS)/bin/python -m pytest --quiet --numprocesses 2 --dist loadfile tests/integrations
 
 lint: install
 	$(BIN)/ruff check .
@@ -175,4 +181,4 @@ release: install
 	@echo "dist/ is ready: $(BIN)/twine upload dist/*"
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(TORCH) $(FLOORS) $(INTEGRATIONS) $(RELEASE) docs/_build build dist *.egg-info node_modules .coverage
+	rm -rf $(VENV) $(PEERS) $(TORCH) $(FLOORS) $(INTEGRATIONS) $(INTEGRATION_FLOORS) $(RELEASE) docs/_build build dist *.egg-info node_modules .coverage

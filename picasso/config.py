@@ -362,9 +362,11 @@ def build(
         ConfigurationError: with the key, the error and the valid values.
     """
     where = f" in {source}" if source else ""
-    merged = {**values, **(overrides or {})}
+    own = overrides or {}
+    merged = {**values, **own}
     for key, value in merged.items():
-        check(key, value, where)
+        # A wrong option is not blamed on the file.
+        check(key, value, "" if key in own else where)
     for name, differences in merged.get("COMPARE", {}).items():
         check_compared(name, differences, where)
     return Settings(**merged, source=source, overrides=dict(overrides or {}), interface=interface)

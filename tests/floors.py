@@ -1,8 +1,12 @@
-"""Prints the oldest versions that ``pyproject.toml`` allows, as constraints for pip: ``python -m tests.floors``."""
+"""Prints the oldest versions that ``pyproject.toml`` allows, as constraints for pip: ``python -m tests.floors [EXTRA]``.
+
+Without an extra, they are those of the dependencies and of :data:`EXTRAS`.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,13 +16,14 @@ EXTRAS = ("keras2", "onnx", "tflite", "notebook", "dask", "metrics", "tensorboar
 BOUND = re.compile(r"(?P<name>[\w-]+)>=(?P<oldest>[\d.]+)")
 
 
-def floors() -> dict[str, str]:
-    """Return the oldest version of each package that is allowed."""
+def floors(*extras: str) -> dict[str, str]:
+    """Return the oldest version of each package that is allowed: of some extras, or as :mod:`tests.floors` says."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    bounds = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
+    bounds = [] if extras else list(project["dependencies"])
+    bounds += [one for extra in extras or EXTRAS for one in project["optional-dependencies"][extra]]
     matches = [BOUND.match(one) for one in bounds]
     return {found["name"]: found["oldest"] for found in matches if found}
 
 
 if __name__ == "__main__":
-    print("\n".join(f"{name}=={oldest}" for name, oldest in floors().items()))
+    print("\n".join(f"{name}=={oldest}" for name, oldest in floors(*sys.argv[1:]).items()))

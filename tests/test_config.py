@@ -156,3 +156,13 @@ def test_a_model_to_compare_with_differs_in_what_its_entry_says(tmp_path: Path) 
 )
 def test_what_a_model_is_called_before_it_is_loaded(model: str, name: str) -> None:
     assert config.build({"MODEL": model}, None).model_name() == name
+
+
+def test_an_error_names_where_the_value_is_from(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("PORT = 0\n")
+    with pytest.raises(ConfigurationError, match=r"PORT in .*settings.py must be from 1 to 65535, but is 0"):
+        config.load(file)
+    file.write_text("")
+    with pytest.raises(ConfigurationError, match="The setting PORT must be from 1 to 65535, but is 0"):
+        config.load(file, {"PORT": 0})

@@ -172,7 +172,19 @@ def server_of(tools: Tools) -> Server:
     """Return the server of some tools."""
     folders = ", ".join(map(str, tools.files.folders))
     told = INSTRUCTIONS.format(folders=folders)
-    server = Server("picasso", instructions=told, version=__version__, lifespan=printing_aside)
+
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[None]:
+        """Load the model from the beginning on.
+
+        What Python code prints goes to standard error, because standard output is the protocol's. The SDK does so with
+        the descriptor, but a text that is still in a buffer when it ends would be written afterwards.
+        """
+        with redirect_stdout(sys.stderr):
+            tools.start()
+            yield
+
+    server = Server("picasso", instructions=told, version=__version__, lifespan=lifespan)
     calls = Calls(tools)
     for one in (calls.check, calls.explain, calls.what_if, calls.audit, calls.results, calls.visualizations):
         # Results are kept, but nothing of the user's is changed, and no other system is reached.
@@ -181,16 +193,6 @@ def server_of(tools: Tools) -> Server:
         )
         server.add_tool(one, annotations=hints, structured_output=False)
     return server
-
-
-@asynccontextmanager
-async def printing_aside(server: Server) -> AsyncIterator[None]:
-    """Send what Python code prints to standard error, because standard output is the protocol's.
-
-    The SDK does so with the descriptor, but a text that is still in a buffer when it ends would be written afterwards.
-    """
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 def serve(tools: Tools) -> None:

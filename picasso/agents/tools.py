@@ -16,6 +16,7 @@ from picasso import fileio
 from picasso.agents.allowed_files import AllowedFiles
 from picasso.agents.answer import Answer, answer_of, require_few
 from picasso.agents.audits import run_audit
+from picasso.agents.background_model import BackgroundModel
 from picasso.agents.kept_results import kept_results
 from picasso.audit.selection import PAIRS
 from picasso.config import Settings
@@ -34,7 +35,7 @@ Progress = Callable[[float], None]
 
 
 class Tools:
-    """Checks and explains one model. The model is loaded when it is first needed.
+    """Checks and explains one model. It is loaded in the background, from :meth:`start` or from its first use on.
 
     Args:
         settings: limit the sizes, and name the plugins.
@@ -67,18 +68,15 @@ class Tools:
     def __init__(self, settings: Settings, load: Callable[[], Model], folders: Sequence[Path], out: Path) -> None:
         self.settings, self.files, self.out = settings, AllowedFiles(folders, settings), out
         self.registry = Registry(settings.plugin_dirs())
-        self._load = load
-        self._model: Model | None = None
+        self._model = BackgroundModel(load)
 
-    def model(self) -> Model:
-        """Return the model; it is loaded once.
+    def start(self) -> None:
+        """Begin to load the model."""
+        self._model.start()
 
-        Raises:
-            PicassoError: it can't be loaded; the next call tries again.
-        """
-        if self._model is None:
-            self._model = self._load()
-        return self._model
+    def model(self, progress: Progress = lambda fraction: None) -> Model:
+        """Return the model; see :meth:`picasso.agents.background_model.BackgroundModel.get`."""
+        return self._model.get(progress)
 
     def check(self, images: Sequence[str] = (), progress: Progress = lambda fraction: None) -> Answer:
         """Return the summary of the model with its predictions and warnings, and the first image as the model sees it.
@@ -88,7 +86,7 @@ class Tools:
             progress: called with the progress, 0..1.
         """
         require_few(images, MAX_IMAGES, "images")
-        model = self.model()
+        model = self.model(progress)
         views: list[bytes] = []
 
         def show(name: str, view: Image.Image) -> None:
@@ -117,7 +115,7 @@ class Tools:
             progress: called with the progress, 0..1.
         """
         own = self.registry.with_settings((visualization,), settings or {})[visualization]
-        cls, model = self.registry.get(visualization).require(), self.model()
+        cls, model = self.registry.get(visualization).require(), self.model(progress)
         wanted = pipeline.asked_for(model, target) if target else ()
         opened = self.files.image(image, model)
         (result,) = pipeline.run(model, cls, own, [opened], progress, targets=wanted, other=self._other(model))
@@ -144,7 +142,7 @@ class Tools:
             target: a target whose value to return too; "" for those that the predictions suggest.
             progress: called with the progress, 0..1.
         """
-        model = self.model()
+        model = self.model(progress)
         wanted = pipeline.asked_for(model, target) if target else []
         named = model.spec.other_images(wanted)
         progress(0.0)
@@ -167,7 +165,7 @@ class Tools:
     def visualizations(self, progress: Progress = lambda fraction: None) -> Answer:
         """Return the visualizations, with their settings and why some can't explain the model."""
         progress(0.0)
-        unsuitable = self.registry.unsuitable(self.model())
+        unsuitable = self.registry.unsuitable(self.model(progress))
         entries = (entry.as_dict() for entry in self.registry.entries())
         return Answer.of([{**one, "error": one["error"] or unsuitable.get(one["name"], "")} for one in entries])
 
@@ -179,7 +177,7 @@ class Tools:
             pairs: the number of pairs of classes to compare; 0 for all.
             progress: called with the progress, 0..1.
         """
-        images, model = self.files.folder(folder), self.model()
+        images, model = self.files.folder(folder), self.model(progress)
         out = self.free_folder(f"audit-{images.name}")
         return run_audit(model, self.settings, self.files, images, out, pairs, progress)
 

@@ -21,7 +21,6 @@ from picasso.callbacks.json_lines import EpochLines
 from picasso.errors import BadRequest
 from picasso.evaluation import labeled_folder
 from picasso.models.base import Model
-from picasso.summaries.event_writer import EventWriter, require_package
 from picasso.summaries.records import RELIANCE
 
 LINES = "audit.jsonl"
@@ -44,7 +43,8 @@ class Tested(NamedTuple):
 class Audit(EpochCallback):
     """Audit the model after each epoch of ``fit``, so that it shows when the model learns a spurious feature.
 
-    An error is logged as a warning, and the training continues. The model is used as it is in memory; see
+    A folder of images that does not fit the model raises an error when ``fit`` begins. A later error is logged as a
+    warning, once, and the training continues. The model is used as it is in memory; see
     :class:`picasso.callbacks.Explain`.
 
     Args:
@@ -58,12 +58,15 @@ class Audit(EpochCallback):
         pairs: the number of pairs of classes to compare; 0 for all.
         budget: seconds for each audit, after which no further intervention is tested.
         seed: the seed of all random draws, the same in each epoch.
+        before: True to audit the model before its first epoch, too, which is epoch 0, or the last epoch of the training
+            that is continued. A subclassed model without shapes before its first batch is left out.
         model: the Keras model to audit; None for the one that is trained. It may be a part of that one.
         labels: the class names, as for :func:`picasso.load_model`.
         preprocess: keywords or a function that prepare the images, as for :func:`picasso.load_model`.
 
     Raises:
-        BadRequest: an argument is invalid, or the folder does not exist.
+        BadRequest: an argument is invalid, or the folder does not exist; or, when ``fit`` begins, its images do not fit
+            the model, or nothing can be written.
         ConfigurationError: the package ``tensorboard`` is needed and not installed.
 
     Examples:
@@ -107,33 +110,31 @@ class Audit(EpochCallback):
         pairs: int = PAIRS,
         budget: float = float("inf"),
         seed: int = 0,
+        before: bool = False,
         model: Any = None,
         labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
         preprocess: Any = "",
     ) -> None:
-        super().__init__(every, model, labels, preprocess)
-        if to is None and tensorboard is None:
-            raise BadRequest("Audit() writes nothing: pass a folder as to or tensorboard.", field="to")
-        if tensorboard is not None:
-            require_package()
-        if to is not None and Path(to).is_file():
-            raise BadRequest(f"{to} is a file; pass a folder as to.", field="to")
+        super().__init__(every, model, labels, preprocess, to, tensorboard)
         if not isinstance(pairs, int) or pairs < 0:
             raise BadRequest(f"pairs is a number of pairs of classes, or 0 for all, not {pairs!r}.", field="pairs")
         if not interventions:
             raise BadRequest("An audit needs at least one intervention.", field="interventions")
         if not Path(folder).is_dir():
             raise BadRequest(f"There is no folder {folder}, which would contain a folder of images for each class.")
+        self._before = before
         self._images, self._interventions = Path(folder), checked(interventions)
         self._masks = object_masks.folder_of(self._images, None if masks is None else Path(masks))
         self._pairs, self._budget, self._seed = pairs, budget, seed
-        self._to = None if to is None else Path(to)
-        self._logdir = None if tensorboard is None else Path(tensorboard)
-        self._events: EventWriter | None = None
         # The images as an input of a model.
         self._read: tuple[Model, Folder] | None = None
-        # What was a finding in an epoch has a curve from then on.
-        self._found: set[Subject] = set()
+        # What was a finding in an epoch has a curve in TensorBoard, with the values of the epochs before.
+        self._found = set[Subject]()
+        self._unwritten = dict[Subject, list[tuple[int, float]]]()
+
+    def check(self, model: Model) -> None:
+        """Raise an error if the folder can't be audited with this model; the images are read."""
+        audit.plan(TrialContext(model, self._images_of(model), self._seed, self._interventions), self._pairs)
 
     def record(self, model: Model, epoch: int, logs: Mapping[str, Any]) -> None:
         """Audit the model and write the line and the summaries of an epoch."""
@@ -166,19 +167,15 @@ class Audit(EpochCallback):
             self._to.mkdir(parents=True, exist_ok=True)
             EpochLines(self._to / LINES).add(line)
         if self._logdir:
-            events = self._events = self._events or EventWriter(self._logdir)
+            events = self.events(self._logdir)
             self._found |= {one.about for one in every if one.tier}
             for one in every:
+                self._unwritten.setdefault(one.about, []).append((epoch, one.value))
                 if one.about in self._found:
-                    events.scalar(f"reliance/{described(one.about)}", one.value, epoch, RELIANCE)
+                    for at, value in self._unwritten.pop(one.about):
+                        events.scalar(f"reliance/{described(one.about)}", value, at, RELIANCE)
             events.scalar("audit/alarms", alarms, epoch)
             events.scalar("audit/accuracy", right / count, epoch)
-
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Close the event file; a further training begins another one."""
-        if self._events:
-            self._events.close()
-            self._events = None
 
     def _images_of(self, model: Model) -> Folder:
         """Return the images, which are read once, with the logits of the present weights."""

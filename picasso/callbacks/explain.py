@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from picasso.callbacks.base import EpochCallback, sentence
+from picasso.callbacks.base import EpochCallback
 from picasso.callbacks.timeline_folder import MAPS, TimelineFolder, folder_name, named_epoch
 from picasso.errors import BadRequest
 from picasso.explanation.comparison import agreement, comparable
 from picasso.explanation.inputs import Source, expand, image_from, named
-from picasso.explanation.pipeline import GROUP, asked_for, find, listed, other_image, run
+from picasso.explanation.pipeline import GROUP, asked_for, find, listed, other_image, require_suitable, run
 from picasso.explanation.result import Result
 from picasso.models.base import Model
-from picasso.summaries.event_writer import EventWriter, require_package
 from picasso.summaries.records import write_epoch, write_panel, write_view
+from picasso.targets import OutputTask
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.panel import Panel
-
-log = logging.getLogger(__name__)
 
 
 class Explain(EpochCallback):
     """Record, after each epoch of ``fit``, the predictions and the maps of the same images.
 
-    An error while it records is logged as a warning, and the training continues. The model is used as it is in memory:
-    its graph is built once, after the first recorded epoch, and neither its weights nor random numbers change.
+    Arguments that do not fit the model raise an error when ``fit`` begins. A later error is logged as a warning, once,
+    and the training continues. The model is used as it is in memory: its graph is built once, and neither its weights
+    nor random numbers change.
 
     Args:
         images: file names, folders, the bytes of files, PIL images, or arrays ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)``
@@ -51,7 +49,7 @@ class Explain(EpochCallback):
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
-        BadRequest: an argument is invalid, or an image can't be read.
+        BadRequest: an argument is invalid, an image can't be read, or, when ``fit`` begins, a folder can't be written.
         NotFound: there is no visualization of that name.
         ConfigurationError: the package ``tensorboard`` is needed and not installed.
 
@@ -91,11 +89,7 @@ class Explain(EpochCallback):
         plugin_dirs: Sequence[str | Path] = (),
         **settings: object,
     ) -> None:
-        super().__init__(every, model, labels, preprocess)
-        if to is None and tensorboard is None:
-            raise BadRequest("Explain() writes nothing: pass a folder as to or tensorboard.", field="to")
-        if tensorboard is not None:
-            require_package()
+        super().__init__(every, model, labels, preprocess, to, tensorboard)
         sources = list(expand(images))
         if not sources:
             raise BadRequest("There are no images. Give some files, a folder of images, or arrays.", field="images")
@@ -112,11 +106,20 @@ class Explain(EpochCallback):
             )
         self._classes: list[int | str | None] = [*alike] if alike else [None] * len(sources)
         self._folder = None if to is None else TimelineFolder(Path(to))
-        self._logdir = None if tensorboard is None else Path(tensorboard)
-        self._events: EventWriter | None = None
         self._checkpoints, self._images_written = checkpoints, False
         # The epoch of the last record, and its maps.
         self._last: tuple[int, list[Panel | None]] = 0, [None] * len(sources)
+
+    def check(self, model: Model) -> None:
+        """Raise an error if the classes, the images, the visualization or its settings do not fit the model."""
+        require_suitable(model, self._visualization)
+        for wanted in dict.fromkeys(self._classes):
+            if wanted is not None:
+                asked_for(model, wanted)
+        model.inputs_of([one.image for one in self._images])
+        # Before the training, a detector may not detect what is asked for.
+        if model.spec.task in (OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL, OutputTask.REGRESSION):
+            self._explained_images(model, 1)
 
     def record(self, model: Model, epoch: int, logs: Mapping[str, Any]) -> None:
         """Write the maps and predictions of an epoch."""
@@ -148,18 +151,12 @@ class Explain(EpochCallback):
         if self._logdir:
             self._write_events(self._logdir, line, results, maps)
 
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Close the event file; a further training begins another one."""
-        if self._events:
-            self._events.close()
-            self._events = None
-
     def _write_events(
         self, logdir: Path, line: Mapping[str, Any], results: Sequence[Result], maps: Sequence[Panel | None]
     ) -> None:
         """Write the maps and numbers of an epoch, and with the first one the images."""
         epoch, begun = line["epoch"], self._events is not None
-        events = self._events = self._events or EventWriter(logdir)
+        events = self.events(logdir)
         write_epoch(events, line)
         for result, panel in zip(results, maps, strict=True):
             if not begun:
@@ -172,13 +169,14 @@ class Explain(EpochCallback):
         try:
             folder.write_checkpoint(epoch, self.keras_model(), model, self._preprocess)
         except Exception as error:
-            log.warning("Explain wrote no checkpoint for epoch %d: %s", epoch, sentence(error))
+            self._tell(f"wrote no checkpoint for epoch {epoch}", error)
 
-    def _explained_images(self, model: Model) -> list[Result]:
-        """Return the result of each image, in their order."""
+    def _explained_images(self, model: Model, count: int | None = None) -> list[Result]:
+        """Return the result of each image, or of the first ones, in their order."""
         found: dict[int, Result] = {}
-        for wanted in dict.fromkeys(self._classes):
-            places = [place for place, one in enumerate(self._classes) if one == wanted]
+        classes = self._classes[:count]
+        for wanted in dict.fromkeys(classes):
+            places = [place for place, one in enumerate(classes) if one == wanted]
             targets = asked_for(model, []) if wanted is None else asked_for(model, wanted)
             for start in range(0, len(places), GROUP):
                 some = places[start : start + GROUP]

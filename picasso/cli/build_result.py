@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picasso.cli.audit_alerts import FAILED, audit_alerts
 from picasso.cli.options import Command, parse_share, require_folder
-from picasso.cli.sarif import SarifFile, model_path
+from picasso.cli.sarif_file import SarifFile, model_path
 from picasso.cli.trackers import LOG_TO, log, require_trackers
 from picasso.errors import BadRequest
 
@@ -64,6 +63,7 @@ class BuildResult:
         Raises:
             BadRequest: the summary can't be written.
         """
+        from picasso.audit.reporting.alerts import audit_alerts
         from picasso.audit.reporting.annotations import github_annotations
         from picasso.audit.reporting.summary import write_summary
 
@@ -139,6 +139,7 @@ def build_options(command: Command) -> Command:
         model_card: Path | None,
         **options: Any,
     ) -> Any:
+        from picasso.audit.reporting.alerts import FAILED
         from picasso.audit.reporting.baseline import read_baseline
         from picasso.audit.reporting.failures import FailureRule
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from picasso.cli.command import main
+from picasso.cli.sarif_file import Collected
+from picasso.errors import BadRequest
 
 # A .json or .pb file may be something else.
 SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
@@ -20,6 +22,8 @@ SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
 def check_files(words: Sequence[str]) -> int:
     """Check model files with the same options, and return the largest of the statuses.
 
+    The file of ``--sarif`` has the alerts of all models. With ``--json``, the names of the files go to standard error.
+
     Args:
         words: options of ``picasso check``, then the files; these are all last words that are names of files in
             a format of the hook.
@@ -27,13 +31,18 @@ def check_files(words: Sequence[str]) -> int:
     options, files = list(words), []
     while options and Path(options[-1]).suffix.lower() in SUFFIXES:
         files.append(options.pop())
-    worst = 0
+    worst, collected = 0, Collected()
     for file in reversed(files):
-        click.secho(file, bold=True)
+        click.secho(file, bold=True, err="--json" in options)
         try:
-            main(["check", *options, "--model", file], prog_name="picasso")
+            main(["check", *options, "--model", file], prog_name="picasso", obj=collected)
         except SystemExit as ended:
             worst = max(worst, ended.code if isinstance(ended.code, int) else 2)
+    try:
+        collected.write()
+    except BadRequest as error:
+        click.secho(f"picasso: {error.message}", fg="red", err=True)
+        return 2
     return worst
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picasso.cli.options import Command, require_folder
-from picasso.cli.sarif import Alert, Level, Rule, SarifFile, model_path
+from picasso.cli.sarif_file import Collected, SarifFile, model_path
+from picasso.sarif import Alert, Level, Rule
 
 if TYPE_CHECKING:
     from picasso.config import Settings
@@ -110,7 +111,8 @@ def check_options(command: Command) -> Command:
     def with_build(settings: Settings, fail_on: str, sarif: Path | None, **options: Any) -> Any:
         if sarif:
             require_folder(sarif, "--sarif")
-        with SarifFile(sarif, FAILED, model_path(settings)) as written:
+        shared = click.get_current_context().find_object(Collected)
+        with SarifFile(sarif, FAILED, model_path(settings), shared=shared) as written:
             return command(settings=settings, build=CheckResult(Level(fail_on), written), **options)
 
     return with_build

@@ -14,6 +14,7 @@ from picasso.cli.options import progress_bar
 from picasso.errors import BadRequest, Cancelled, PicassoError
 
 if TYPE_CHECKING:
+    from picasso.grading.outcome import Grade
     from picasso.models.base import Model
 
 GRADE = click.option("--grade", is_flag=True, help="Test how far the maps can be trusted, too; takes longer.")
@@ -34,11 +35,11 @@ def grade_all(
     out: Path,
     *,
     aside: bool,
-) -> bool:
+) -> dict[Path, Grade]:
     """Grade visualizations, write a JSON file for each, and print their sentences and, for several, a ranking.
 
     A visualization that can't be graded, such as one without maps, is named with the reason, and the others are graded.
-    Returns whether all were graded.
+    Returns the grades by the files that they were written to.
 
     Args:
         model: the model.
@@ -52,7 +53,8 @@ def grade_all(
     from picasso.grading import ranking
     from picasso.grading.grade import grade
 
-    grades, failed = [], dict[str, str]()
+    grades: dict[Path, Grade] = {}
+    failed: dict[str, str] = {}
     for name, settings in methods.items():
         file = fileio.free_path(out, f"{name}-grade", ".json")
         with progress_bar(f"grading {name}") as progress:
@@ -66,9 +68,9 @@ def grade_all(
                 continue
         file.write_text(json.dumps(graded.as_dict(), indent=1), encoding="utf-8")
         click.echo(f"{name}: {graded.sentence} -> {file}", err=aside)
-        grades.append(graded)
+        grades[file] = graded
     if len(grades) > 1:
-        click.echo("\n".join(ranking.lines(grades)), err=aside)
+        click.echo("\n".join(ranking.lines([*grades.values()])), err=aside)
     for name, message in failed.items():
         click.secho(f"{name} is not graded: {message}", fg="red", err=True)
-    return not failed
+    return grades

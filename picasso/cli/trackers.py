@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ LOG_TO = click.option(
 )
 # What MLflow allows in the name of a number.
 FORBIDDEN = re.compile(r"[^\w\-. :/]", re.ASCII)
+# What MLflow allows as the length of a name, less the number after it; and the most numbers that it takes at once.
+LONGEST, BATCH = 240, 1000
 
 
 def require_trackers(names: Sequence[str]) -> None:
@@ -54,12 +58,12 @@ def log(
         kind: what is logged, such as ``"audit"``: it begins the names of the numbers, and names a new run.
         numbers: the numbers by name.
         texts: what they are about, by name.
-        files: files to keep with them.
+        files: files to keep with them, and folders, which keep their names.
 
     Raises:
         BadRequest: a tracker refuses, for example because its server can't be reached.
     """
-    named = {f"{kind}/{FORBIDDEN.sub('_', name)}": value for name, value in numbers.items()}
+    named = permitted(kind, numbers)
     for name in trackers:
         try:
             {"mlflow": to_mlflow, "wandb": to_wandb}[name](importlib.import_module(name), kind, named, texts, files)
@@ -72,15 +76,38 @@ def log(
             ) from error
 
 
+def permitted(kind: str, numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return finite numbers under names that all trackers accept, and that are different if the original ones are.
+
+    Examples:
+        >>> from picasso.cli.trackers import permitted
+        >>> permitted("explain", {"value/été": 0.5, "value/ùté": 0.25, "value//..": 1.0, "value": float("inf")})
+        {'explain/value/_t_': 0.5, 'explain/value/_t_ 2': 0.25, 'explain/value/_/_': 1.0}
+    """
+    found: dict[str, float] = {}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            continue
+        parts = [FORBIDDEN.sub("_", part) for part in name.split("/")]
+        plain = "/".join([kind, *(part if part.strip(".") else "_" for part in parts)])[:LONGEST].rstrip("/")
+        alike = (plain if number == 1 else f"{plain} {number}" for number in itertools.count(1))
+        found[next(one for one in alike if one not in found)] = value
+    return found
+
+
 def to_mlflow(
     mlflow: Any, kind: str, numbers: Mapping[str, float], texts: Mapping[str, str], files: Sequence[Path]
 ) -> None:
     """Log to the run ``MLFLOW_RUN_ID``, or else to a new one of the experiment that the environment names."""
     with mlflow.start_run(run_name=f"picasso {kind}"):
-        mlflow.log_metrics(dict(numbers))
+        for start in range(0, len(numbers), BATCH):
+            mlflow.log_metrics(dict([*numbers.items()][start : start + BATCH]))
         mlflow.set_tags({f"picasso.{name}": text for name, text in texts.items()})
         for file in files:
-            mlflow.log_artifact(str(file), f"picasso-{kind}")
+            if file.is_dir():
+                mlflow.log_artifacts(str(file), f"picasso-{kind}/{file.name}")
+            else:
+                mlflow.log_artifact(str(file), f"picasso-{kind}")
 
 
 def to_wandb(
@@ -93,7 +120,10 @@ def to_wandb(
         run.summary.update(dict(numbers))
         artifact = wandb.Artifact(f"picasso-{kind}", type=f"picasso-{kind}")
         for file in files:
-            artifact.add_file(str(file))
+            if file.is_dir():
+                artifact.add_dir(str(file), name=file.name)
+            else:
+                artifact.add_file(str(file))
         run.log_artifact(artifact)
     except BaseException:
         run.finish(exit_code=1)

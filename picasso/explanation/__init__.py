@@ -7,6 +7,7 @@ __all__ = [
     "guide",
     "inputs",
     "legend",
+    "notebook",
     "pipeline",
     "preprocessing_trial",
     "questions",

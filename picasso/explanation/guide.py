@@ -22,11 +22,14 @@ class Question:
             by a better one. A step lists alternatives; the first that the model supports is used.
         tasks: the tasks of models that it can be asked about.
         contrast: whether it is about one class rather than another.
+        open: whether any method may answer it, so that one that is preferred replaces the last step.
 
     Examples:
         >>> from picasso.explanation.guide import QUESTIONS
         >>> QUESTIONS["look"].methods(lambda name: name != "GradCAM")
         ['SaliencyMaps', 'PartialOcclusion']
+        >>> QUESTIONS["look"].methods(lambda name: True, preferred="RISE")
+        ['GradCAM', 'RISE']
     """
 
     name: str
@@ -35,14 +38,18 @@ class Question:
     steps: tuple[tuple[str, ...], ...]
     tasks: frozenset[OutputTask] = frozenset(OutputTask)
     contrast: bool = False
+    open: bool = False
 
-    def methods(self, usable: Callable[[str], bool]) -> list[str]:
+    def methods(self, usable: Callable[[str], bool], preferred: str = "") -> list[str]:
         """Return one visualization for each step, without steps that have no usable one.
 
         Args:
             usable: tells whether the model supports the visualization of a name.
+            preferred: the name of the visualization that is preferred for the model, or "".
         """
-        found = (next((name for name in step if usable(name)), None) for step in self.steps)
+        first = (preferred,) if preferred and self.open else ()
+        steps = (*self.steps[:-1], (*first, *self.steps[-1]))
+        found = (next((name for name in step if usable(name)), None) for step in steps)
         return list(dict.fromkeys(name for name in found if name))
 
 
@@ -55,6 +62,7 @@ QUESTIONS = {
             "What does it look at?",
             "A quick map first, then an exact one: the parts of the image that the prediction depends on.",
             (QUICK, ("PartialOcclusion",)),
+            open=True,
         ),
         Question(
             "parts",
@@ -79,3 +87,5 @@ QUESTIONS = {
     )
 }
 DEFAULT = "look"
+#: The visualization that answers it, unless a ranking prefers another.
+USUAL = QUESTIONS[DEFAULT].steps[-1][0]

@@ -1,4 +1,4 @@
-"""Results as HTML for notebooks: bounded in size, without scripts or styles of the page around them."""
+"""Results as HTML for notebooks, and as a page: bounded in size, without scripts or styles of the page around them."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ def of_results(results: Sequence[Result]) -> str:
     if more := len(results) - len(shown):
         shown.append(f"<p>and {more} more: show some with <code>results[{len(shown)}:]</code></p>")
     return "".join(shown) or "<p>no results</p>"
+
+
+def page(sections: Sequence[str], left_out: int = 0) -> str:
+    """Return a page that opens without a server.
+
+    Args:
+        sections: the HTML of each result, by :func:`of_result`.
+        left_out: how many more results there are.
+    """
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    more = f"<p>and {left_out} more in their folders</p>" if left_out else ""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Picasso</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"></head>'
+        f'<body style="font-family:sans-serif">{"".join(sections)}{more}</body></html>\n'
+    )
 
 
 def of_result(result: Result, images: int = IMAGES) -> str:

@@ -137,6 +137,12 @@ def find(
     """Return the visualization with a name, or the class itself; the errors are those of :func:`explain`."""
     if isinstance(visualization, str):
         return Registry([Path(folder) for folder in plugin_dirs]).get(visualization).require()
+    if not (isinstance(visualization, type) and issubclass(visualization, BaseVisualization)):
+        raise BadRequest(
+            "A visualization is named, such as 'SaliencyMaps', or is a class that derives from BaseVisualization, not "
+            f"{visualization!r}.",
+            field="visualization",
+        )
     return visualization
 
 

@@ -6,14 +6,13 @@ section 4.1: pixels are hidden by a constant fill, and shown on a blurred image;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from picasso.models.base import Model
 from picasso.targets import Target
@@ -24,8 +23,12 @@ from picasso.visualizations.panel import Panel
 STEPS = 100
 #: The fill under which pixels are hidden, and the one on which they are shown.
 HIDING, SHOWING = "grey", "blur"
+#: What is done to the pixels, and the fill of each.
+DELETION, INSERTION = KINDS = "deletion", "insertion"
+FILLS = {DELETION: HIDING, INSERTION: SHOWING}
 #: The names of the orders of a curve: that of the map, and the controls.
-MAP, RANDOM, EDGES = ORDERS = "map", "random map", "edge detector"
+MAP, *CONTROLS = ORDERS = "map", "random map", "edge detector"
+RANDOM, EDGES = CONTROLS
 
 #: The rank of each pixel, ``(H, W)``: 0 for the one that speaks most for the target.
 Ranks = NDArray[np.int64]
@@ -99,6 +102,9 @@ def order_of(panel: Panel, size: tuple[int, int]) -> Ranks:
 
 def edges(view: Image.Image) -> Ranks:
     """Return the order of the pixels by the magnitude of Sobel's gradient of the luminance."""
+    # Imported here, because the web server reads rankings and needs no SciPy.
+    from scipy import ndimage
+
     grey = np.asarray(view.convert("L"), np.float32)
     return ranks_of(np.hypot(ndimage.sobel(grey, axis=0), ndimage.sobel(grey, axis=1)))
 
@@ -121,6 +127,7 @@ def curves(
     orders: Mapping[str, Ranks],
     report: Callable[[float], None],
     steps: int = STEPS,
+    kinds: Sequence[str] = KINDS,
 ) -> list[Curve]:
     """Return the deletion and insertion curves of an image in several orders.
 
@@ -133,26 +140,27 @@ def curves(
         orders: the orders of the pixels by name.
         report: called with the finished fraction after each batch.
         steps: the number of steps; fewer if the image has fewer pixels.
+        kinds: which of both curves to measure; the other one stays empty.
     """
     pixels = image.view.width * image.view.height
     steps = min(steps, pixels)
     bounds = np.rint(np.arange(steps + 1) * (pixels / steps))
     inner, size = bounds[1:-1], model.batch_size
-    total, done = 2 * len(orders) * max(1, -(-len(inner) // size)), 0
-    found: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name in orders}
+    total, done = len(kinds) * len(orders) * max(1, -(-len(inner) // size)), 0
+    found = {name: dict[str, tuple[float, ...]](deletion=(), insertion=()) for name in orders}
     whole = float(model.values(image.array[None], [target])[0, 0])
-    for fill in (HIDING, SHOWING):
-        covering = image.covering(model, fill)
+    for kind in kinds:
+        covering = image.covering(model, FILLS[kind])
         nothing = np.zeros((1, image.view.height, image.view.width), np.bool_)
         empty = float(model.values(covering.seen(nothing), [target])[0, 0])
         for name, ranks in orders.items():
             values: list[float] = []
             for start in range(0, len(inner), size):
                 reached = ranks[None] < inner[start : start + size, None, None]
-                seen = covering.seen(~reached if fill == HIDING else reached)
+                seen = covering.seen(~reached if kind == DELETION else reached)
                 values += model.values(seen, [target])[:, 0].tolist()
                 done += 1
                 report(done / total)
-            first, last = (whole, empty) if fill == HIDING else (empty, whole)
-            found[name][fill] = (first, *values, last)
-    return [Curve(name, one[HIDING], one[SHOWING]) for name, one in found.items()]
+            first, last = (whole, empty) if kind == DELETION else (empty, whole)
+            found[name][kind] = (first, *values, last)
+    return [Curve(name, **one) for name, one in found.items()]

@@ -101,8 +101,10 @@ def graded(subjects: Sequence[Subject], report: Report, seed: int = 0) -> list[I
     quick = [subject.comparable() for subject in subjects]
     count = len(subjects)
     for index, subject in enumerate(subjects):
-        grades.append(with_curves(begun(subject), subject, part(report, CURVES * index / count, CURVES / count), seed))
-        panels.append(quick[index].map())
+        of_curves = part(report, CURVES * index / count, CURVES / count)
+        panel = subject.map(part(of_curves, 0.0, 0.5))
+        grades.append(with_curves(begun(subject), subject, part(of_curves, 0.5, 0.5), seed, panel))
+        panels.append(panel if quick[index].same_map(subject) else quick[index].map())
     grades = with_weights(grades, quick, panels, part(report, CURVES, WEIGHTS), seed)
     each = (1 - CURVES - WEIGHTS) / (2 * count)
     for index, (subject, panel) in enumerate(zip(quick, panels, strict=True)):

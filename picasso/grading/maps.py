@@ -58,8 +58,11 @@ class Subject:
         """Prepare an image; without ``wanted``, its target is the most important prediction.
 
         Raises:
-            BadRequest: the model predicts nothing for it, or has no such target.
+            BadRequest: the visualization makes no maps, or the model predicts nothing for the image, or has no such
+                target.
         """
+        if not visualization.MAPS:
+            raise BadRequest(f"{visualization.__name__} makes no map of an image, so there is nothing to grade.")
         (image,) = prepare(model, [named], [] if wanted is None else [wanted], other)
         if not image.targets:
             raise BadRequest(f"The model predicts nothing for {named.name} that a map could explain.")
@@ -97,6 +100,11 @@ class Subject:
         cls = self.visualization
         quick = cls.ALLOWED_SETTINGS.parse(cls.settings_to_grade(cls.ALLOWED_SETTINGS.parse(self.settings)))
         return replace(self, settings=cls.settings_to_compare(quick))
+
+    def same_map(self, other: Subject) -> bool:
+        """Tell whether another subject that differs only in its settings has the same map."""
+        parse = self.visualization.ALLOWED_SETTINGS.parse
+        return bool(parse(self.settings) == parse(other.settings))
 
     def by(self, model: Model) -> Subject:
         """Return the subject with another model for its map."""

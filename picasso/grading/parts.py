@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import Cancelled, ModelError, PicassoError
-from picasso.grading.curves import MAP, ORDERS, controls, curves, order_of
+from picasso.grading.curves import CONTROLS, KINDS, MAP, controls, curves, order_of
 from picasso.grading.maps import Subject
 from picasso.grading.outcome import FillTest, FlipTest, ImageGrade, WeightLevel, WeightTest
 from picasso.models.base import Model
+from picasso.models.random_weights import RandomWeights
 from picasso.visualizations.panel import Panel
 
 # The shares of the kernels that are random in each level of the test, those next to the output first.
@@ -25,6 +26,11 @@ FLAT = "the map is flat, so it puts the pixels in no order"
 
 #: Called with the finished fraction; may raise Cancelled.
 Report = Callable[[float], None]
+
+
+def random_weights(model: Model, seed: int) -> RandomWeights:
+    """Return a copy of a model whose weights can be random."""
+    return model.random_weights(seed)
 
 
 def untested(grade: ImageGrade, test: str, error: PicassoError) -> ImageGrade:
@@ -48,30 +54,28 @@ def with_curves(
     report: Report,
     seed: int = 0,
     panel: Panel | None = None,
-    only: Sequence[str] = ORDERS,
+    only: Collection[str] = CONTROLS,
+    kinds: Sequence[str] = KINDS,
 ) -> ImageGrade:
-    """Add the deletion and insertion curves of a map and of the controls.
+    """Add the deletion and insertion curves of a map and of controls.
 
     Args:
         grade: the grade so far.
         subject: the image and how its map is made.
         report: called with the finished fraction.
         seed: the seed of the random map.
-        panel: the map, if it is known.
-        only: the orders.
+        panel: the map, or None for the controls alone.
+        only: the controls.
+        kinds: which of both curves to measure.
     """
     view = subject.image.view
     orders = {name: ranks for name, ranks in controls(view, seed).items() if name in only}
-    start = 0.5 if panel is None and MAP in only else 0.0
     try:
-        if MAP in only:
-            shown = subject.map(lambda fraction: report(fraction / 2)) if panel is None else panel
-            if shown.flat:
+        if panel is not None:
+            if panel.flat:
                 raise ModelError(FLAT)
-            orders = {MAP: order_of(shown, view.size), **orders}
-        found = curves(
-            subject.model, subject.image, subject.target, orders, lambda done: report(start + (1 - start) * done)
-        )
+            orders = {MAP: order_of(panel, view.size), **orders}
+        found = curves(subject.model, subject.image, subject.target, orders, report, kinds=kinds)
     except Cancelled:
         raise
     except PicassoError as error:
@@ -80,7 +84,12 @@ def with_curves(
 
 
 def with_weights(
-    grades: Sequence[ImageGrade], subjects: Sequence[Subject], panels: Sequence[Panel], report: Report, seed: int = 0
+    grades: Sequence[ImageGrade],
+    subjects: Sequence[Subject],
+    panels: Sequence[Panel],
+    report: Report,
+    seed: int = 0,
+    copied: Callable[[Model, int], RandomWeights] = random_weights,
 ) -> list[ImageGrade]:
     """Add the test with random weights to the grades of several images.
 
@@ -93,10 +102,11 @@ def with_weights(
         panels: the maps with the original weights, with the same settings.
         report: called with the finished fraction.
         seed: the seed of the weights.
+        copied: returns the copy of the model.
     """
     what = "random weights"
     try:
-        copy = subjects[0].model.random_weights(seed)
+        copy = copied(subjects[0].model, seed)
     except PicassoError as error:
         return [untested(grade, what, error) for grade in grades]
     kernels = len(copy.kernels)

@@ -1,4 +1,4 @@
-"""Runs, audits, predictions and searches for concepts, stored as folders, the job queue, and the worker process."""
+"""Runs, audits, predictions, searches and rankings, stored as folders, the job queue, and the worker process."""
 
 __all__ = [
     "audit_documents",
@@ -11,6 +11,8 @@ __all__ = [
     "folder_worker",
     "job_queue",
     "prediction_job",
+    "ranking_job",
+    "request_checks",
     "result_cache",
     "reuse",
     "run",

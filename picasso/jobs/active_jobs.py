@@ -21,12 +21,13 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
+from picasso.jobs.ranking_job import MethodRanking
 from picasso.jobs.run import Run
 from picasso.jobs.tasks import JOBS, AnyJob
 
 log = logging.getLogger(__name__)
 
-J = TypeVar("J", Run, Audit, Predictions, ConceptSearch)
+J = TypeVar("J", Run, Audit, Predictions, ConceptSearch, MethodRanking)
 
 
 @dataclass

@@ -16,15 +16,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from picasso import fileio
 from picasso.errors import NotFound
 from picasso.inside.concept_card import Concepts
-from picasso.jobs.base import Job
+from picasso.jobs.base import ReportingJob
 from picasso.jobs.run import StoredImage
 
-StateName = Literal["waiting", "running", "finished", "cancelled", "failed"]
 DOCUMENT, FACTORS = "concepts.json", "factors.npz"
 
 
@@ -53,7 +52,7 @@ class Order:
     created: float
 
 
-class ConceptSearch(Job):
+class ConceptSearch(ReportingJob):
     """The folder of one search; its state is read from its files."""
 
     document, kind = "search.json", "concepts"
@@ -86,10 +85,6 @@ class ConceptSearch(Job):
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
-    def report(self, fraction: float, seconds: float) -> None:
-        """Store the progress, 0..1, and the computing time so far."""
-        fileio.write_json(self.folder / "progress.json", [round(fraction, 4), round(seconds, 3)])
-
     def finish(self, found: Concepts) -> None:
         """Store the concepts; this finishes the search."""
         with fileio.whole_folder(self._found) as draft:
@@ -102,26 +97,9 @@ class ConceptSearch(Job):
 
     # ---- read by both processes ---------------------------------------------------------------------------
 
-    def state(self) -> StateName:
-        """Return the state of the search."""
-        return self.end() or ("running" if (self.folder / "progress.json").exists() else "waiting")
-
     def is_done(self) -> bool:
         """Tell whether the concepts are stored."""
         return (self._found / DOCUMENT).is_file()
-
-    def at_work(self) -> bool:
-        """Tell whether it is queued or running."""
-        return not self.deleted() and self.state() in ("waiting", "running")
-
-    def progress(self) -> tuple[float, float]:
-        """Return the progress, 0..1, and the computing time so far in seconds."""
-        fraction, seconds = fileio.read_json(self.folder / "progress.json") or (0.0, 0.0)
-        return (1.0 if self.is_done() else fraction), seconds
-
-    def computed(self) -> float:
-        """Return the computing time so far, in seconds."""
-        return self.progress()[1]
 
     def found(self) -> dict[str, Any] | None:
         """Return the concepts as :meth:`picasso.inside.concept_card.Concepts.as_dict` does, with their sentences.

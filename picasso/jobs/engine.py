@@ -1,6 +1,6 @@
 """The interface of engines, which pass work to a worker, and Picasso's own engine.
 
-An engine submits shards, audits, predictions and searches for concepts, asks questions, and closes. Progress,
+An engine submits shards, audits, predictions, searches for concepts and rankings, asks questions, and closes. Progress,
 cancellation and results are files in the folder of the job and the same for every engine. An engine that distributes
 work to several machines must call :func:`picasso.jobs.worker.run_task` there.
 """
@@ -73,6 +73,9 @@ class Engine(Protocol):
     def search_concepts(self, folder: Path) -> Future[None]:
         """Search for concepts."""
 
+    def rank(self, folder: Path) -> Future[None]:
+        """Compute a part of a ranking. The future raises WorkerCrashed if its worker process crashed."""
+
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Answer a question of :mod:`picasso.explanation.questions` as soon as possible, before any queued shard."""
 
@@ -108,6 +111,10 @@ class QueueingEngine:
     def search_concepts(self, folder: Path) -> Future[None]:
         """Queue a search for concepts."""
         return self.add(Task(folder, "concepts"), 0)
+
+    def rank(self, folder: Path) -> Future[None]:
+        """Queue a part of a ranking, behind what its session has queued already."""
+        return self.add(Task(folder, "ranking"), 0)
 
     def add(self, task: Task, priority: int) -> Future[None]:
         """Queue a task."""

@@ -91,7 +91,8 @@ class FolderWorker:
 
     def __init__(self, folder: Path, idle: float = math.inf) -> None:
         if not folder.is_dir():
-            raise NotFound(f"There is no folder {folder}. Make it, or correct the path.")
+            what = f"{folder} is a file, not a folder" if folder.exists() else f"There is no folder {folder}"
+            raise NotFound(f"{what}. Make one, or correct the path.")
         if may_be_exchanged(folder):
             raise BadRequest(
                 f"Everybody may rename what is in {folder}, and so give other tasks to this worker. Take the "

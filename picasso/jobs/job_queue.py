@@ -1,4 +1,4 @@
-"""The job queue: runs, audits, predictions and searches for concepts wait here, and go to the engine in parts."""
+"""The job queue: runs, audits, predictions, searches and rankings wait here, and go to the engine in parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from picasso.jobs.gate import Gate
 from picasso.jobs.independent_tasks import IndependentTasks
 from picasso.jobs.prediction_job import Order, Predictions
 from picasso.jobs.prediction_parts import PredictionParts
-from picasso.jobs.request_checks import checked_run, checked_search
+from picasso.jobs.ranking_job import MethodRanking
+from picasso.jobs.ranking_parts import RankingParts
+from picasso.jobs.request_checks import checked_ranking, checked_run, checked_search
 from picasso.jobs.run import Run, StoredImage
 from picasso.jobs.served_model import ServedModel
 from picasso.jobs.tasks import AnyJob
@@ -63,7 +65,7 @@ class JobQueue:
         self.model = ServedModel(engine)
         self._jobs = ActiveJobs(capacity, lambda job, outcome, seconds: self.on_end(job, outcome, seconds))
         self._tasks, self._audits = IndependentTasks(engine, self._jobs), AuditTasks(engine, self._jobs)
-        self._predictions = PredictionParts(engine, self._jobs)
+        self._predictions, self._rankings = PredictionParts(engine, self._jobs), RankingParts(engine, self._jobs)
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models to compare with."""
@@ -221,6 +223,34 @@ class JobQueue:
         self._audits.ask_for_turns()
         self._tasks.submit_search(search, again=self._engine.parallel)
         return search
+
+    def start_ranking(
+        self, parent: Path, images: Sequence[StoredImage], names: Sequence[str] | None, model: str
+    ) -> MethodRanking:
+        """Queue a ranking of methods in the folder ``parent``.
+
+        Args:
+            parent: the folder in which to create the folder of the ranking.
+            images: the images to grade the methods on.
+            names: the names of the visualizations; None for all that make maps and can be used.
+            model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
+
+        Raises:
+            NotFound: there is no such visualization.
+            BadRequest: there are no images or no visualizations, too many images, or a visualization makes no maps or
+                can't be used.
+            NotReady: the model is not loaded.
+            Busy: the queue is full.
+            StorageFull: the disk is full.
+        """
+        order = checked_ranking(self.model, self._configured, self._registry, images, names, model)
+        with self._jobs.adding():
+            self._jobs.check_capacity(parent.parent)
+            ranking = MethodRanking.create(parent, order)
+            self._jobs.add(Active(ranking, 1))
+        self._audits.ask_for_turns()
+        self._rankings.submit(ranking)
+        return ranking
 
     # ---- jobs at work -------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Checks what a user asks for, before a run or a search for concepts is queued."""
+"""Checks what a user asks for, before a run, a search for concepts or a ranking is queued."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from picasso.errors import BadRequest
+from picasso.explanation.guide import USUAL
 from picasso.explanation.pipeline import GROUP
-from picasso.explanation.registry import Entry
+from picasso.explanation.registry import Entry, Registry
 from picasso.inside.factors import require_package
 from picasso.inside.looking import class_of
 from picasso.jobs.concept_search import Order as ConceptOrder
+from picasso.jobs.ranking_job import Order as RankingOrder
 from picasso.jobs.run import Spec, StoredImage
 from picasso.jobs.served_model import ServedModel
 
 # The maximum number of models that one run compares with, because it needs all of them in memory at once.
 MAX_COMPARED = 7
+# The maximum number of images that methods are graded on.
+MAX_RANKED = 100
 # The page of a run shows all of its images.
 MAX_RUN_IMAGES = 500
 
@@ -115,3 +119,38 @@ def checked_search(
     if not images:
         raise BadRequest("There are no images to look at. Upload images or add samples.", field="images")
     return ConceptOrder(configured, images, layer or layers[0], wanted, count, audit, model, time.time())
+
+
+def checked_ranking(
+    served: ServedModel,
+    configured: dict[str, Any],
+    registry: Registry,
+    images: Sequence[StoredImage],
+    names: Sequence[str] | None,
+    model: str,
+) -> RankingOrder:
+    """Return what to rank; see :meth:`picasso.jobs.job_queue.JobQueue.start_ranking`.
+
+    Raises:
+        NotFound: there is no such visualization.
+        BadRequest: there are no images or no visualizations, too many images, or a visualization makes no maps or
+            can't be used.
+        NotReady: the model is not loaded.
+    """
+    served.require_ready()
+    if names is None:
+        entries = [one for one in registry.entries() if not served.unusable(one) and one.require().MAPS]
+    else:
+        entries = [registry.get(name) for name in dict.fromkeys(names)]
+    if not entries:
+        raise BadRequest("There are no visualizations to rank. Name some that make maps.", field="visualizations")
+    for entry in entries:
+        why = served.unusable(entry) or ("" if entry.require().MAPS else "It makes no maps of an image.")
+        if why:
+            raise BadRequest(f"{entry.title} can't be ranked. {why}", field="visualizations")
+    if not images:
+        raise BadRequest("There are no images to grade maps of. Upload images or add samples.", field="images")
+    if len(images) > MAX_RANKED:
+        raise BadRequest(f"A ranking is about at most {MAX_RANKED} images, not {len(images)}.", field="images")
+    methods = {entry.name: entry.title for entry in entries}
+    return RankingOrder(configured, images, methods, USUAL, model, time.time())

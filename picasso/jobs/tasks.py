@@ -15,6 +15,7 @@ from picasso.errors import WorkerDied
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
+from picasso.jobs.ranking_job import MethodRanking
 from picasso.jobs.run import Run
 from picasso.jobs.shares import Shares
 
@@ -23,14 +24,15 @@ GRACE_SECONDS = 30.0
 # The priority of a task that is given back: it was its turn.
 GIVEN_BACK = 1
 
-TaskKind = Literal["run", "audit", "pair", "predictions", "concepts"]
-AnyJob = Run | Audit | Predictions | ConceptSearch
+TaskKind = Literal["run", "audit", "pair", "predictions", "concepts", "ranking"]
+AnyJob = Run | Audit | Predictions | ConceptSearch | MethodRanking
 JOBS: Mapping[TaskKind, type[AnyJob]] = {
     "run": Run,
     "audit": Audit,
     "pair": Audit,
     "predictions": Predictions,
     "concepts": ConceptSearch,
+    "ranking": MethodRanking,
 }
 NOUNS: Mapping[TaskKind, str] = {"pair": "audit", "concepts": "search for concepts"}
 
@@ -41,8 +43,8 @@ class Task:
 
     Attributes:
         folder: the folder of the job.
-        kind: a shard of a run, a whole audit, a pair of classes of an audit, a part of the predictions of a session, or
-            a search for concepts.
+        kind: a shard of a run, a whole audit, a pair of classes of an audit, a part of the predictions of a session, a
+            search for concepts, or a part of a ranking.
         shard: the number of the shard or of the pair.
     """
 

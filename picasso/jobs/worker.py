@@ -40,6 +40,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
+from picasso.jobs.ranking_job import MethodRanking
 from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.jobs.tasks import TaskKind
 from picasso.models.arrays import Array
@@ -128,6 +129,8 @@ def run_task(kind: TaskKind, folder: str, shard: int, checkpoint: Callable[[], N
         run_predictions(folder, checkpoint)
     elif kind == "concepts":
         run_concepts(folder, checkpoint)
+    elif kind == "ranking":
+        run_ranking(folder, checkpoint)
     else:
         run_shard(folder, shard, checkpoint)
 
@@ -226,6 +229,24 @@ def run_concepts(folder: str, checkpoint: Callable[[], None] = lambda: None) -> 
             progress=report,
         )
         search.finish(found)
+
+
+def run_ranking(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:
+    """Grade maps for a ranking for some seconds; errors are written to its folder.
+
+    Args:
+        folder: the folder of the ranking.
+        checkpoint: called between two chunks of work.
+    """
+    ranking = MethodRanking(Path(folder))
+    if ranking.is_stopped() or ranking.is_done():
+        return
+    with report_errors(ranking, "ranking"), ranking.unless_deleted(Cancelled()):
+        # Imported here, because it imports SciPy, and the web server, which also imports this module, does not need it.
+        from picasso.jobs import ranker
+
+        key = json.dumps(ranking.order().configuration, sort_keys=True)
+        ranker.rank_part(ranking, model_of(key), visualizations(key), checkpoint)
 
 
 @contextmanager

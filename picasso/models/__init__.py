@@ -27,6 +27,7 @@ __all__ = [
     "occlusion",
     "outputs",
     "preprocessing",
+    "random_weights",
     "scan",
     "tensorflow",
     "tf",

@@ -11,6 +11,7 @@ const SCRIPTS = {
   "[data-run], [data-model-state=loading]": "./poll.js",
   "[data-gather]": "./upload_audit.js",
   "[data-audit]": "./auditing.js",
+  "[data-ranking]": "./ranking.js",
   "[data-compare]": "./compare.js",
   "[data-filters]": "./gallery.js",
   "[data-look]": "./display_options.js",

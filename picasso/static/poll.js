@@ -36,8 +36,8 @@ if (document.querySelector('[data-model-state="loading"]')) {
   modelLoaded().then(() => {
     // What one can ask depends on the model.
     if (document.querySelector("[data-chooser]")) return location.reload();
-    const home = document.querySelector("[data-part=visualizations]");
-    return refresh(".model", ...(home ? ["[data-part=visualizations]"] : []));
+    const parts = ["[data-part=visualizations]", "[data-part=ranking]"].filter((part) => document.querySelector(part));
+    return refresh(".model", ...parts);
   });
 }
 every("[data-run] form", (form) => form.addEventListener("submit", () => form.setAttribute("aria-busy", "true")));

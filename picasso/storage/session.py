@@ -17,12 +17,14 @@ from typing import IO, TypeVar
 from picasso import fileio
 from picasso.config import Settings
 from picasso.errors import NotFound, TooLarge
+from picasso.grading.ranking import Preference
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
-from picasso.jobs.base import Job
+from picasso.jobs.base import Job, ReportingJob
 from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
+from picasso.jobs.ranking_job import MethodRanking
 from picasso.jobs.run import Run, StoredImage
 from picasso.storage.quota import Quotas
 
@@ -37,8 +39,8 @@ MAX_NAME = 80
 CHANNEL_NAMES, MAX_CHANNEL_NAMES = "channel_names.json", 1_000
 # Audits without images are small, but their number must be limited.
 MAX_AUDITS = 20
-# The searches for concepts that are kept; older ones are deleted when another is started.
-MAX_SEARCHES = 10
+# The searches for concepts and the rankings that are kept; older ones are deleted when another is started.
+MAX_SEARCHES = MAX_RANKINGS = 10
 
 
 # The number of descriptions of images in memory, for all sessions: about 20 MB.
@@ -64,7 +66,7 @@ class Session:
         self._trash, self._decoders = trash, decoders
         self.id = folder.name
         self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
-        self.searches_folder = folder / "concepts"
+        self.searches_folder, self.rankings_folder = folder / "concepts", folder / "rankings"
         self._predictions = folder / "predictions"
         self._quotas = quotas
         self._folder, self._settings, self._lock = folder, settings, lock
@@ -270,8 +272,7 @@ class Session:
 
     def remove_run(self, run: Run) -> None:
         """Cancel a run and delete its files."""
-        run.cancel()
-        fileio.remove(run.folder, self._trash)
+        self._remove(run)
 
     # ---- channels ---------------------------------------------------------------------------------------
 
@@ -312,20 +313,58 @@ class Session:
 
     def remove_search(self, search: ConceptSearch) -> None:
         """Cancel a search for concepts and delete its files."""
-        search.cancel()
-        fileio.remove(search.folder, self._trash)
+        self._remove(search)
 
     def keep_latest_searches(self) -> None:
         """Delete the oldest searches for concepts, if there are too many and they have ended."""
-        ended = [one for one in self.searches()[MAX_SEARCHES:] if not one.at_work()]
-        for search in ended:
-            self.remove_search(search)
+        self._keep_latest(self.searches(), MAX_SEARCHES)
+
+    # ---- rankings ---------------------------------------------------------------------------------------
+
+    def ranking(self, ranking_id: str) -> MethodRanking:
+        """Return one of the session's rankings of methods, or raise NotFound."""
+        return self._job(MethodRanking, self.rankings_folder, ranking_id)
+
+    def rankings(self) -> list[MethodRanking]:
+        """Return the rankings of methods, the newest first."""
+        return self._jobs(MethodRanking, self.rankings_folder)
+
+    def remove_ranking(self, ranking: MethodRanking) -> None:
+        """Cancel a ranking and delete its files."""
+        self._remove(ranking)
+
+    def keep_latest_rankings(self) -> None:
+        """Delete the oldest rankings, if there are too many and they have ended."""
+        self._keep_latest(self.rankings(), MAX_RANKINGS)
+
+    def preferred_method(self, model: str) -> Preference | None:
+        """Return the method that the newest ranking of a model prefers, or None if there is none.
+
+        Args:
+            model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
+        """
+        for ranking in self.rankings():
+            with suppress(NotFound):
+                if (found := ranking.preference()) and ranking.order().model == model:
+                    return found if found.visualization else None
+        return None
 
     # ---- all jobs -----------------------------------------------------------------------------------------
 
     def jobs(self) -> list[Job]:
-        """Return the runs, the audits, the searches for concepts and the predictions."""
-        return [*self.runs(), *self.audits(), *self.searches(), *self._jobs(Predictions, self._predictions)]
+        """Return the runs, the audits, the searches for concepts, the rankings and the predictions."""
+        predictions = self._jobs(Predictions, self._predictions)
+        return [*self.runs(), *self.audits(), *self.searches(), *self.rankings(), *predictions]
+
+    def _remove(self, job: Job) -> None:
+        """Cancel a job and delete its files."""
+        job.cancel()
+        fileio.remove(job.folder, self._trash)
+
+    def _keep_latest(self, jobs: Sequence[ReportingJob], most: int) -> None:
+        """Delete what has ended of the jobs beyond a number, of which the newest come first."""
+        for job in [one for one in jobs[most:] if not one.at_work()]:
+            self._remove(job)
 
     def predictions(self) -> Predictions | None:
         """Return the predictions for all images, or None if they were never started."""
@@ -396,8 +435,7 @@ class Session:
 
     def remove_audit(self, audit: Audit) -> None:
         """Cancel an audit and delete its files."""
-        audit.cancel()
-        fileio.remove(audit.folder, self._trash)
+        self._remove(audit)
 
 
 # A description never changes, and its path belongs to no other image: numbers and ids of sessions are not reused.

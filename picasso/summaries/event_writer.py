@@ -33,6 +33,9 @@ class EventWriter:
     Args:
         folder: the folder, which is made if it does not exist; TensorBoard calls each folder a run.
 
+    Attributes:
+        file: the event file.
+
     Raises:
         ConfigurationError: the package ``tensorboard`` is not installed.
         OSError: the folder or the file can't be written.
@@ -58,7 +61,8 @@ class EventWriter:
         folder.mkdir(parents=True, exist_ok=True)
         now = int(time.time())
         name = f"events.out.tfevents.{now:010d}.picasso.{os.getpid()}.{secrets.token_hex(4)}"
-        self._records = RecordWriter((folder / name).open("wb", buffering=0))
+        self.file = folder / name
+        self._records = RecordWriter(self.file.open("wb", buffering=0))
         self._write(file_version="brain.Event:2")
 
     def __enter__(self) -> Self:

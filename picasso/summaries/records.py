@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,9 @@ from picasso.visualizations.panel import Panel
 
 Document = Mapping[str, Any]
 AGREEMENT = "Rank correlation of the map with that of the epoch before."
+# What stays as it is in an address between "<" and ">" in Markdown: what is written as %XX already, and all signs that
+# an address may have and that mean nothing there.
+SAFE = "%:/?#[]@!$&'()+,;=~-."
 RELIANCE = "How far the change moves predictions on the way between two classes."
 
 
@@ -33,16 +38,44 @@ def write_view(events: EventWriter, tag: str, result: Result, step: int) -> None
     events.image(tag, drawn, step)
 
 
+def values(result: Result) -> dict[str, tuple[float, str]]:
+    """Return the values of the targets of a result's maps, and the agreement of compared models, with their units.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.summaries.records import values
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> (result,) = picasso.explain(model, np.ones((8, 8)), "SaliencyMaps", classes="bright")
+        >>> {name: (round(value, 3), unit) for name, (value, unit) in values(result).items()}
+        {'value/image 0/SaliencyMaps/bright': (0.982, 'probability')}
+    """
+    found = {}
+    for panel in result.panels:
+        value = panel.probability if panel.value is None else panel.value
+        if panel.kind == "map" and value is not None:
+            found[f"value/{tag(panel, result)}"] = float(value), panel.unit
+    if result.agreement is not None:
+        found[f"agreement/{result.image}/{result.visualization}"] = result.agreement, ""
+    return found
+
+
+def tag(panel: Panel, result: Result) -> str:
+    """Return the name of a map: its image, method, model if several are compared, and title."""
+    group = f"/{panel.group}" if panel.group else ""
+    return f"{result.image}/{result.visualization}{group}/{panel.title}"
+
+
 def write_result(events: EventWriter, result: Result, step: int = 0) -> None:
     """Write all maps of a result, the values of their targets, and the agreement of compared models."""
     write_view(events, f"image/{result.image}", result, step)
     for panel in result.panels:
         if panel.kind == "map":
-            group = f"/{panel.group}" if panel.group else ""
-            about = f"{result.image}/{result.visualization}{group}/{panel.title}"
-            write_panel(events, f"map/{about}", panel, result, step)
-            events.scalar(f"value/{about}", panel.probability if panel.value is None else panel.value, step, panel.unit)
-    events.scalar(f"agreement/{result.image}/{result.visualization}", result.agreement, step)
+            write_panel(events, f"map/{tag(panel, result)}", panel, result, step)
+    for name, (value, unit) in values(result).items():
+        events.scalar(name, value, step, unit)
 
 
 def write_epoch(events: EventWriter, record: Document) -> None:
@@ -90,6 +123,14 @@ def run_text(results: Sequence[Result], files: Sequence[tuple[str, str]], link: 
 
 def where(files: Sequence[tuple[str, str]], link: str) -> list[str]:
     """Return lines that name files, and a link to the report."""
-    lines = [f"[Report]({link})", ""] if link else []
+    lines = [f"[Report](<{quote(link, SAFE)}>)", ""] if link else []
     # TensorBoard removes links to files, and browsers do not follow them.
-    return [*lines, *(f"- {name}: `{path}`" for name, path in files)]
+    return [*lines, *(f"- {name}: {code(path)}" for name, path in files)]
+
+
+def code(text: str) -> str:
+    """Return a text on one line that Markdown shows as it is."""
+    single = " ".join(text.split())
+    # A fence is longer than any in the text, and apart from those at its ends.
+    fence = "`" * (1 + max(map(len, re.findall("`+", single)), default=0))
+    return f"`{single}`" if len(fence) == 1 else f"{fence} {single} {fence}"

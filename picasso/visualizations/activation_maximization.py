@@ -107,6 +107,7 @@ class ActivationMaximization(BaseVisualization[ActivationMaximizationSettings]):
     )
     DOCUMENTATION = "visualizations/feature-visualization#activationmaximization"
     FAMILY = "Feature visualization"
+    MAPS = False
     ALLOWED_SETTINGS = ActivationMaximizationSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
 

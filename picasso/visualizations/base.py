@@ -246,6 +246,8 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     EXTRA: ClassVar[tuple[str, str] | None] = None
     #: The tasks of models that it can explain; others are greyed out.
     TASKS: ClassVar[frozenset[OutputTask]] = frozenset(OutputTask)
+    #: False if its panels are no maps of the image, so that they can't be graded.
+    MAPS: ClassVar[bool] = True
     #: The capabilities that it requires of a model; if one is missing, the card is greyed out.
     NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
 

@@ -11,6 +11,7 @@ class ClassProbabilities(BaseVisualization[VisualizationSettings]):
     """Show the predictions; every result includes them, so there is nothing to compute."""
 
     FAMILY = "Answers"
+    MAPS = False
     TITLE = "Predictions"
     DESCRIPTION = "The predictions for each image: the most probable classes, or whatever else the model predicts."
     MISLEADS = "A high probability does not mean that the answer is right: modern networks are often far too confident."

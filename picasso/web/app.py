@@ -20,12 +20,13 @@ from picasso.jobs.job_queue import JobQueue
 from picasso.storage.store import Storage
 from picasso.targets import phrase
 from picasso.web import admission, auth, error_handlers, health, metrics, request_log, security
-from picasso.web.api import application, images, openapi, questions, runs
+from picasso.web.api import application, audit_downloads, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.api import concepts as api_concepts
 from picasso.web.api import gallery as api_gallery
 from picasso.web.api import grades as api_grades
 from picasso.web.api import inside as api_inside
+from picasso.web.api import rankings as api_rankings
 from picasso.web.context import Services
 from picasso.web.pages import (
     audits,
@@ -38,6 +39,7 @@ from picasso.web.pages import (
     inside,
     jobs,
     model,
+    rankings,
     reset,
     sessions,
 )
@@ -107,8 +109,9 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
 def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
-    pages = (home, gallery, compare, audits, documentation, downloads, files, inside, jobs, model, reset, sessions)
-    inner = (api_inside, api_concepts, api_grades)
-    api = (application, images, runs, api_audits, api_gallery, *inner, questions, openapi)
+    looking = (home, gallery, compare, audits, inside, model, rankings)
+    pages = (*looking, documentation, downloads, files, jobs, reset, sessions)
+    inner = (api_inside, api_concepts, api_grades, api_rankings)
+    api = (application, images, runs, api_audits, audit_downloads, api_gallery, *inner, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

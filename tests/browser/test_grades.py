@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import BROWSER, DIGITS, full
+from tests.browser.conftest import BROWSER, DIGITS, full, take_ten
 from tests.browser.test_accessibility import violations
 from tests.browser.test_workspace import done
 
@@ -90,3 +90,37 @@ def test_an_error_is_told(mapped: Page, faults: list[str]) -> None:
     expect(mapped.locator("[data-grade-text]")).to_have_text("It is too late.")
     expect(mapped.get_by_role("button", name="How far can I trust this?")).to_be_enabled()
     faults.clear()
+
+
+def test_methods_are_ranked_and_the_workspace_names_the_best(visitor: Page) -> None:
+    take_ten(visitor)
+    visitor.goto(full(visitor, "/visualizations"))
+    # The usual method is not among them, so that the better of both takes its place.
+    for name in ("SaliencyMaps", "XRAI"):
+        visitor.locator(f"input[name=visualization][value={name}]").check()
+    visitor.get_by_role("button", name="Rank the methods").click()
+    expect(visitor.get_by_role("button", name="Rank again")).to_be_visible()
+    ranking = visitor.request.get(full(visitor, "/api/rankings")).json()["rankings"][0]
+    rows = visitor.locator(".ranking tbody tr")
+    expect(rows).to_have_count(2)
+    assert [row.locator("th").inner_text() for row in rows.all()] == [one["title"] for one in ranking["methods"]]
+    assert rows.first.locator("circle").count() == 10
+    assert ranking["preferred"] == ranking["methods"][0]["visualization"]
+    expect(visitor.locator("[data-part=ranking]")).to_contain_text(ranking["sentence"])
+    assert violations(visitor) == []
+    visitor.goto(full(visitor, "/"))
+    note = visitor.get_by_text("It is used because it grades best for this model.")
+    expect(note).to_be_visible()
+    done(visitor)
+    expect(visitor.locator(".settings h3")).to_have_text(ranking["methods"][0]["title"])
+
+
+def test_a_ranking_shows_its_progress_and_can_be_cancelled(visitor: Page) -> None:
+    take_ten(visitor)
+    visitor.goto(full(visitor, "/visualizations"))
+    visitor.get_by_role("button", name="Rank the methods").click()
+    expect(visitor.locator(".ranking tbody tr").first).to_be_visible()
+    visitor.locator("[data-part=ranking]").get_by_role("button", name="Cancel").click()
+    expect(visitor.locator("[data-part=ranking]")).to_contain_text("The ranking was cancelled.")
+    # What was found stays.
+    assert visitor.locator(".ranking tbody tr").count() > 0

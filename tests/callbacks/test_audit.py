@@ -14,7 +14,8 @@ import picasso
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.properties import PROPERTIES
 from picasso.callbacks import Audit
-from picasso.errors import BadRequest
+from picasso.callbacks import audit as audit_callback
+from picasso.errors import BadRequest, PicassoError
 from picasso.models.tf.runtime import keras
 from tests.callbacks.conftest import Data
 
@@ -95,14 +96,56 @@ def test_findings_have_curves_in_tensorboard(folder: Path, tmp_path: Path) -> No
     }
     curve = values(events, tag)
     assert len(curve) >= 2
-    assert curve == {epoch: pytest.approx(value, abs=1e-5) for epoch, value in written.items() if epoch in curve}
+    assert curve == {epoch: pytest.approx(value, abs=1e-5) for epoch, value in written.items()}
     assert values(events, "audit/accuracy") == {one["epoch"]: pytest.approx(one["accuracy"]) for one in lines(tmp_path)}
+
+
+def test_a_curve_has_the_epochs_before_the_finding(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tests.summaries.test_existing import read, values
+
+    calls: list[int] = []
+    original = audit_callback.tested
+
+    def weak(*given: Any) -> Any:
+        calls.append(1)
+        return [one._replace(tier="") if len(calls) < 3 else one for one in original(*given)]
+
+    monkeypatch.setattr("picasso.callbacks.audit.tested", weak)
+    fit(folder, Audit(folder, to=tmp_path, tensorboard=tmp_path / "logs", interventions=INTERVENTIONS, labels=NAMES))
+    curve = values(read(tmp_path / "logs"), "reliance/Brightness (“bright” and “dark”)")
+    found = {line["epoch"]: line["reliance"][0] for line in lines(tmp_path)}
+    assert [bool(found[epoch]["tier"]) for epoch in (1, 2, 3, 4)] == [False, False, True, True]
+    assert curve == {epoch: pytest.approx(one["value"], abs=1e-5) for epoch, one in found.items()}
+
+
+def test_the_model_is_audited_before_the_training_if_that_is_wanted(folder: Path, tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"interventions": INTERVENTIONS, "labels": NAMES, "before": True}
+    untrained = picasso.audit_model(
+        picasso.load_model(linear(), labels=NAMES), folder, tmp_path / "out", interventions=INTERVENTIONS
+    )
+    model = fit(folder, Audit(folder, 2, tmp_path / "a", **wanted))
+    first, *others = lines(tmp_path / "a")
+    assert (first["epoch"], [one["epoch"] for one in others]) == (0, [2, 4])
+    assert first["verdict"] == untrained.sentence()
+    # The others are what they are without it.
+    fit(folder, Audit(folder, 2, tmp_path / "b", **{**wanted, "before": False}))
+    assert others == lines(tmp_path / "b")
+    # A training that is continued replaces the line of the epoch that it begins with.
+    more = Audit(folder, 2, tmp_path / "a", **wanted)
+    model.fit(*read_images(folder), initial_epoch=4, epochs=6, verbose=0, callbacks=[more])
+    *before, same, _ = lines(tmp_path / "a")
+    assert [one["epoch"] for one in (*before, same)] == [0, 2, 4]
+    assert same == others[-1]
 
 
 def test_the_training_is_the_same_with_and_without_it(folder: Path, tmp_path: Path) -> None:
     plain = fit(folder).get_weights()
-    audited = fit(folder, Audit(folder, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)).get_weights()
-    assert len(lines(tmp_path)) == 4
+    audit = Audit(folder, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES, before=True)
+    audited = fit(folder, audit).get_weights()
+    assert len(lines(tmp_path)) == 5
     for one, other in zip(plain, audited, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -120,15 +163,30 @@ def test_it_audits_the_model_of_each_training(folder: Path, tmp_path: Path) -> N
 
 
 def test_errors_do_not_end_the_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    one = tmp_path / "one"
-    one.mkdir()
-    (folder / "dark").rename(one / "dark")
-    audit = Audit(one, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)
-    (one / "dark").rename(folder / "dark")
-    fit(folder, audit, epochs=2)
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
-    assert caplog.records[0].message.startswith("Audit recorded nothing for epoch 1: ")
-    assert not (tmp_path / "audit.jsonl").exists()
+    audit = Audit(folder, to=tmp_path, interventions=INTERVENTIONS, labels=NAMES)
+    (tmp_path / "audit.jsonl").mkdir()
+    assert len(fit(folder, audit, epochs=2).history.epoch) == 2
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith("Audit recorded nothing for epoch 1: ")
+    assert record.message.endswith("If it occurs again in this training, it is not reported again.")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["dark", "grey"], "bright is named after no class; the classes are dark, grey"),
+        (["a"], "There are 1 class names"),
+    ],
+)
+def test_a_folder_that_does_not_fit_ends_fit_before_the_first_batch(
+    labels: list[str], message: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[int] = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: seen.append(batch))
+    with pytest.raises(PicassoError, match=message):
+        fit(folder, count, Audit(folder, to=tmp_path / "to", interventions=INTERVENTIONS, labels=labels))
+    assert (seen, caplog.records) == ([], [])
 
 
 def test_wrong_arguments_are_refused_before_the_training(folder: Path, tmp_path: Path) -> None:

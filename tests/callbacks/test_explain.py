@@ -20,7 +20,7 @@ import pytest
 import picasso
 from picasso import config
 from picasso.callbacks import Explain
-from picasso.errors import BadRequest, ModelError, NotFound
+from picasso.errors import BadRequest, ModelError, NotFound, PicassoError
 from picasso.explanation.result import Result
 from picasso.models.tf import built_graph, graph
 from picasso.models.tf.runtime import keras
@@ -162,17 +162,73 @@ def test_errors_are_logged_in_a_sentence_and_the_training_goes_on(
     monkeypatch.setattr(Result, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     history = fit(network(), data, Explain(data[0][:2], "SaliencyMaps", to=tmp_path), epochs=2)
     assert len(history.history["loss"]) == 2
-    assert [one.levelno for one in caplog.records] == [logging.WARNING] * 2
+    # Once: the messages differ only in the number of the epoch.
+    assert [one.levelno for one in caplog.records] == [logging.WARNING]
     assert caplog.records[0].message.startswith("Explain recorded nothing for epoch 1: ")
     assert "No space left on device" in caplog.records[0].message
     assert not list((tmp_path / "maps").iterdir())
 
 
+class Subclassed(keras.Model):  # type: ignore[misc]
+    """A model whose layers have no shapes before its first batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")])
+
+    def call(self, inputs: Any) -> Any:
+        return self.inner(inputs)
+
+
+def test_another_error_is_told_again(
+    data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [OSError(28, "No space left"), OSError(28, "No space left"), OSError(13, "Permission denied")]
+    monkeypatch.setattr(Result, "save", lambda *_: (_ for _ in ()).throw(errors.pop(0)))
+    fit(network(), data, Explain(data[0][:1], "SaliencyMaps", to=tmp_path), epochs=3)
+    epochs = [one.message.partition(":")[0] for one in caplog.records]
+    assert epochs == ["Explain recorded nothing for epoch 1", "Explain recorded nothing for epoch 3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"classes": [0, 7]}, "The model has no class 7. Specify a name"),
+        ({"classes": "cat"}, "The model has no class cat"),
+        ({"labels": ["only one"]}, "1 class names for the 2 classes"),
+        ({"preprocess": "sideways"}, "sideways"),
+        ({"visualization": "AttentionRollout"}, "AttentionRollout needs attention"),
+        ({"visualization": "GradCAM", "Layer": "no_layer"}, "no_layer"),
+        ({"to": "{file}/training"}, "Nothing can be written into .*Not a directory"),
+        ({"tensorboard": "{file}"}, "Nothing can be written into .*File exists"),
+    ],
+)
+def test_arguments_that_do_not_fit_the_model_end_fit_before_the_first_batch(
+    arguments: dict[str, Any], message: str, data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    seen: list[int] = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: seen.append(batch))
+    given: dict[str, Any] = {
+        name: value.replace("{file}", str(tmp_path / "file")) if isinstance(value, str) else value
+        for name, value in arguments.items()
+    }
+    explain = Explain(**{"images": data[0][:2], "visualization": "SaliencyMaps", "to": tmp_path / "to", **given})
+    # Also if fit is called again.
+    for _ in range(2):
+        with pytest.raises(PicassoError, match=message):
+            fit(network(), data, count, explain)
+    assert (seen, caplog.records) == ([], [])
+
+
 def test_a_model_that_cannot_be_explained_is_tried_only_once(
     data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Of a model without shapes, the arguments can be checked only after the first epoch."""
+    model = Subclassed()
+    model.compile("adam", "sparse_categorical_crossentropy")
     explain = Explain(data[0][:2], "SaliencyMaps", to=tmp_path, labels=["only one"])
-    assert len(fit(network(), data, explain).history["loss"]) == 3
+    assert len(fit(model, data, explain).history["loss"]) == 3
     assert [one.message.partition(":")[0] for one in caplog.records] == ["Explain recorded nothing for epoch 1"]
     assert "1 class names for the 2 classes" in caplog.text
 
@@ -299,6 +355,7 @@ def test_only_tensorboard(data: Data, tmp_path: Path) -> None:
         ({"to": None}, BadRequest, "pass a folder as to or tensorboard"),
         ({"classes": [1]}, BadRequest, "There are 1 classes for 2 images"),
         ({"visualization": "Saliency"}, NotFound, "Saliency"),
+        ({"visualization": 3}, BadRequest, "A visualization is named, such as 'SaliencyMaps', or is a class .*not 3"),
         ({"Window": 3}, BadRequest, "Window"),
         ({"images": "missing.png"}, BadRequest, "missing.png"),
         ({"images": []}, BadRequest, "There are no images"),

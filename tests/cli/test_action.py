@@ -81,6 +81,35 @@ def test_inputs_reach_the_command_whatever_they_contain(tmp_path: Path, programs
     assert not (tmp_path / "bad").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("  --pairs=2  ", ["--pairs=2"]),
+        ("\n\n  --pairs=2\t\n   \n\t--seed=3\n\n", ["--pairs=2", "--seed=3"]),
+        ("--pairs=2\r\n--trust-model\r\n", ["--pairs=2", "--trust-model"]),
+        ("--pairs 2\n--budget   5m", ["--pairs=2", "--budget=5m"]),
+        ("--masks=\"my masks\"\n--samples 'his images'", ["--masks=my masks", "--samples=his images"]),
+        ('--load-arg "name= a \\"b\\" "', ['--load-arg=name= a \\"b\\" ']),
+        ("--masks=it's\n--samples=\"half", ["--masks=it's", '--samples="half']),
+        ("--masks=\"$(touch bad)\"\n'; touch bad; '\n$BAD *", ["--masks=$(touch bad)", "'; touch bad; '", "$BAD *"]),
+        ("--masks=''", ["--masks="]),
+        (" \r\n\t", []),
+    ],
+)
+def test_arguments_are_one_per_line(arguments: str, words: list[str], tmp_path: Path, programs: Path) -> None:
+    status, said, _ = run_step("audit", tmp_path, programs, folder=" images\n", model="\n", arguments=arguments)
+    assert (status, said.splitlines()[5:]) == (0, [*words, "--", "images"])
+    assert not (tmp_path / "bad").exists()
+
+
+def test_inputs_of_several_lines_lose_what_yaml_adds(tmp_path: Path, programs: Path) -> None:
+    given = {"model": "a b.keras\n", "preprocess": "  torch crop\n\n", "out": "out\n"}
+    _, said, _ = run_step("audit", tmp_path, programs, folder="images", **given)
+    lines = said.splitlines()
+    assert lines[1] == "--out=out"
+    assert lines[5:] == ["--model=a b.keras", "--preprocess=torch crop", "--", "images"]
+
+
 def test_what_is_installed(tmp_path: Path, programs: Path) -> None:
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     assert run_step("install", tmp_path, programs)[1].splitlines() == [*pip, str(ROOT)]
@@ -105,7 +134,7 @@ def test_every_input_is_used_and_every_step_runs_when_the_audit_fails() -> None:
 def test_the_step_audits_a_model(tmp_path: Path) -> None:
     assert audit(tmp_path, 0.9).exit_code == 1
     shutil.rmtree(tmp_path / "out")
-    given = {"folder": "images", "config": "config.py", "out": "out"}
+    given = {"folder": "images", "config": "config.py", "out": "out", "arguments": "  --pairs '3'\r\n\n--seed=0 \n"}
     own = tmp_path / "own"
     own.mkdir()
     (own / "picasso").write_text(f'#!/bin/sh\nexec {sys.executable} -m picasso "$@"\n', encoding="utf-8")

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from picasso.audit.reporting import alerts
 from picasso.audit.reporting.failures import FailureRule
-from picasso.cli import audit_alerts, check_result
-from picasso.cli.sarif import Alert, Level, Rule, SarifFile, sarif
+from picasso.cli import check_result
+from picasso.cli.sarif_file import SarifFile
 from picasso.errors import BadRequest
 from picasso.evaluation.model_check import Source
+from picasso.sarif import Alert, Level, Rule, sarif
 from tests.audit.test_audit import audit
 from tests.audit.test_coverage import command
 from tests.audit.test_failures import finding
@@ -107,7 +109,7 @@ def test_an_error_is_an_alert_but_a_bug_is_no_file(tmp_path: Path) -> None:
 def test_every_warning_has_a_rule() -> None:
     assert set(check_result.WARNINGS) == {str(one) for one in Source}
     rules = [check_result.FAILED, check_result.UNREADABLE, *check_result.WARNINGS.values()]
-    rules += [value for value in vars(audit_alerts).values() if isinstance(value, Rule)]
+    rules += [value for value in vars(alerts).values() if isinstance(value, Rule)]
     assert len({rule.id for rule in rules}) == len(rules) == 11
     require_form(sarif([Alert(rule, Level.NOTE, "x", Path("a")) for rule in rules]))
 
@@ -163,14 +165,14 @@ def test_alerts_of_an_audit() -> None:
         finding("noise", 0.9, 0.5), finding("light", 0.9, 0.4), finding("tilt", 0.9, 0.9, alarm=False),
         more_pairs_left_out=1,
     )  # fmt: skip
-    alerts = audit_alerts.audit_alerts(found, FailureRule(0.5).judge(found), ["Hue is gone."], Path("m.keras"))
-    assert [(one.rule.id, str(one.level), one.message) for one in alerts] == [
+    told = alerts.audit_alerts(found, FailureRule(0.5).judge(found), ["Hue is gone."], Path("m.keras"))
+    assert [(one.rule.id, str(one.level), one.message) for one in told] == [
         ("shortcut", "error", "noise moves the margin. At least 50%."),
         ("shortcut", "warning", "light moves the margin. Below 50%."),
         ("baseline-only", "note", "Hue is gone."),
         ("not-judged", "note", "1 pair of classes was not compared."),
     ]
-    assert audit_alerts.audit_alerts(written(), [], [], Path("m.keras")) == []
+    assert alerts.audit_alerts(written(), [], [], Path("m.keras")) == []
 
 
 def test_the_audit_writes_them(tmp_path: Path) -> None:

@@ -92,6 +92,12 @@ class InlineEngine:
         future.set_result(None)
         return future
 
+    def rank(self, folder: Path) -> Future[None]:
+        worker.run_ranking(str(folder))
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_result(worker.reply(self._key, question))

@@ -33,7 +33,7 @@ NOT_RUN = {
     r"(export TF_NUM_INTRAOP_THREADS=\$SLURM|exec picasso work )": "needs Slurm; test_team.py runs the script",
     r"export DASK_": "needs certificates; test_dask_crew.py has some",
     r"pip install 'picasso-viz\[(mcp|mlflow|wandb)": "installs packages from the network",
-    r"(export MLFLOW_|picasso audit .* --log-to mlflow|WANDB_MODE=offline)": "see tests/integrations",
+    r"(export MLFLOW_|picasso (audit|explain) .* --log-to mlflow|WANDB_MODE=offline)": "see tests/integrations",
     r"picasso mcp ": "answers an agent's program on standard input; see tests/integrations",
     r"python -m benchmarks\.": "takes longer than an hour",
     r"python -m picasso\.examples\.tanks\.train ": "trains for minutes",

@@ -156,6 +156,31 @@ def test_a_model_that_fails_is_an_answer(folder: Path) -> None:
     connected(folder, talk, load)
 
 
+def test_the_model_is_loaded_from_the_beginning_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a call needs it; until then, answers say that it is loading, and earlier results can be read."""
+    loading, go = threading.Event(), threading.Event()
+
+    def load() -> Model:
+        loading.set()
+        assert go.wait(60)
+        return loaded()
+
+    async def talk(client: Any) -> None:
+        assert await anyio.to_thread.run_sync(lambda: loading.wait(60))
+        monkeypatch.setattr("picasso.agents.background_model.WAIT_SECONDS", 0.1)
+        answer = await client.call_tool("check")
+        assert answer.is_error
+        assert re.fullmatch(
+            r"The model is still loading, for \d+ seconds so far\. Repeat the call later\.", texts(answer)
+        )
+        assert json.loads(texts(await client.call_tool("results"))) == []
+        go.set()
+        monkeypatch.setattr("picasso.agents.background_model.WAIT_SECONDS", 60)
+        assert not (await client.call_tool("check")).is_error
+
+    connected(folder, talk, load)
+
+
 def test_progress_rises_and_the_protocol_answers_meanwhile(folder: Path) -> None:
     seen: list[float] = []
     waiting, go = threading.Event(), threading.Event()
@@ -324,3 +349,33 @@ def test_a_model_file_as_the_page_says(tmp_path: Path) -> None:
 
     started([str(places.get(word, word)) for word in words[1:]], talk, tmp_path / "log.txt")
     assert [one.name for one in (tmp_path / "out").iterdir()] == [f"{digit.stem}-PartialOcclusion"]
+
+
+@pytest.mark.slow
+def test_a_keras_model(tmp_path: Path) -> None:
+    """The bundled example, which TensorFlow computes: it is loading while the client is told what the tools are."""
+    samples = PACKAGE / "examples" / "samples" / "mnist"
+    words = ["--config", str(PACKAGE / "examples" / "keras" / "config.py"), "--folder", str(samples), "--out", "out"]
+
+    async def talk(client: Any) -> None:
+        assert len((await client.list_tools()).tools) == len(NAMES)
+        answer = await client.call_tool("check", {"images": ["7-00000.png"]})
+        for _ in range(20):
+            if not texts(answer).startswith("The model is still loading"):
+                break
+            answer = await client.call_tool("check", {"images": ["7-00000.png"]})
+        assert "format: Keras 3 file (.keras)" in texts(answer)
+        assert "answer: 7-00000.png: 7 1.000" in texts(answer)
+        found: dict[str, Any] = {}
+        for name in ("SaliencyMaps", "GradCAM"):
+            answer = await client.call_tool("explain", {"image": "7-00000.png", "visualization": name, "target": "7"})
+            found[name] = json.loads(texts(answer))
+            assert len(images(answer)) == 1
+        (panel,) = (one for one in found["GradCAM"]["panels"] if one["kind"] == "map")
+        assert panel["target"] == "7"
+        box = [0.2, 0.2, 0.8, 0.8]
+        answer = json.loads(texts(await client.call_tool("what_if", {"image": "7-00000.png", "boxes": [box]})))
+        assert answer["targets"][0]["before"] > answer["targets"][0]["after"]
+
+    started(words, talk, tmp_path / "log.txt")
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["7-00000-GradCAM", "7-00000-SaliencyMaps"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -75,6 +76,20 @@ def test_the_configuration_in_the_documentation(repository: Path) -> None:
     done = pre_commit(repository, "run", "--files", "good.onnx")
     assert "exit code: 1" in done.stdout, done.stdout + done.stderr
     assert "so the check fails." in done.stdout
+
+
+@pytest.mark.slow
+def test_the_sarif_file_has_the_alerts_of_all_models(repository: Path) -> None:
+    (own,) = HOOKS
+    hook = own | {"args": ["--fail-on", "warning", "--sarif", "check.sarif"]}
+    local = {"repos": [{"repo": "local", "hooks": [hook]}]}
+    (repository / ".pre-commit-config.yaml").write_text(yaml.safe_dump(local), encoding="utf-8")
+    shutil.copy(ONNX, repository / "other.onnx")
+    done = pre_commit(repository, "run", "--files", "good.onnx", "broken.onnx", "other.onnx")
+    assert "exit code: 2" in done.stdout, done.stdout + done.stderr
+    found = json.loads((repository / "check.sarif").read_text(encoding="utf-8"))["runs"][0]["results"]
+    places = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in found}
+    assert places == {"good.onnx", "broken.onnx", "other.onnx"}
 
 
 def test_the_hook_takes_the_files_that_it_checks() -> None:

@@ -218,6 +218,17 @@ def test_concepts_are_searched_for(case: Case, folder: Path) -> None:
     until(lambda: not case.queue._jobs._active)
 
 
+def test_methods_are_ranked(case: Case, folder: Path) -> None:
+    images = make_run(folder, count=2).spec().images
+    ranking = case.queue.start_ranking(
+        folder.parent / "rankings", images, ["PartialOcclusion", "SaliencyMaps"], "linear"
+    )
+    until(lambda: not ranking.at_work())
+    assert ranking.state() == "finished", ranking.error()
+    assert [one.measured for one in ranking.standings()] == [2, 2]
+    until(lambda: not case.queue._jobs._active)
+
+
 def test_a_run_shows_its_progress_and_stops_when_it_is_cancelled(case: Case, folder: Path) -> None:
     run = make_run(folder, "Slow", 1, Steps=2_000)
     future = case.engine.submit(run.folder, 0)

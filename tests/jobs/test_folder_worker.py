@@ -331,6 +331,10 @@ def test_a_worker_without_tasks_ends(tmp_path: Path) -> None:
 def test_the_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="There is no folder"):
         FolderWorker(tmp_path / "none")
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(NotFound, match="file is a file, not a folder. Make one, or correct the path."):
+        FolderWorker(file)
 
 
 def test_a_limit_ends_a_task(server: Server, start: Callable[[], FolderWorker]) -> None:

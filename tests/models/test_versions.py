@@ -16,6 +16,12 @@ def test_the_bounds_are_those_of_the_project() -> None:
     assert {name: oldest for name, oldest in floors().items() if name in OLDEST} == OLDEST
 
 
+def test_the_packages_of_integrations_are_tested_with_the_bounds_of_their_extras() -> None:
+    """`make test-integration-floors` installs those of the extra `integrations`, which users don't install."""
+    tested = floors("integrations")
+    assert {name: tested[name] for name in ("mcp", "mlflow", "wandb")} == floors("mcp", "mlflow", "wandb")
+
+
 @pytest.mark.parametrize("package", OLDEST)
 def test_older_versions_are_refused_by_name(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: "1.0.99" if name == package else OLDEST[name])

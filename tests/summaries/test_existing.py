@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from picasso.cli.command import main
 from picasso.errors import ConfigurationError
 from picasso.explanation import render
 from picasso.summaries import event_writer
+from picasso.summaries.records import where
 from tests.conftest import noise_image
 from tests.fakes import LinearModel
 
@@ -141,7 +145,7 @@ def test_the_numbers_and_the_examples_of_an_audit(name: str, tmp_path: Path) -> 
     said = text(events, "audit")
     assert said.startswith("The model appears to rely on brightness")
     assert "| A&#124;b (“none” and “tank”) | informative | 50% (95% interval 40% to 60%) |" in said
-    assert "[Report](https://example.org/r.html)" in said
+    assert "[Report](<https://example.org/r.html>)" in said
     assert f"- report: `{tmp_path / 'audit' / 'report.html'}`" in said
 
 
@@ -157,14 +161,12 @@ def test_evidence_is_read_from_the_folder_of_the_audit_only(tmp_path: Path) -> N
 def test_wrong_arguments(linear: LinearModel, tmp_path: Path) -> None:
     done = run(tmp_path, "--logdir", tmp_path / "logs")
     assert done.exit_code == 2
-    assert f"There is no result.json and no audit.json in {tmp_path}." in done.output
-    assert not (tmp_path / "logs").exists()
+    assert f"There is no result.json and no audit.json in {tmp_path}. Pass the output folder of" in done.output
+    done = run(tmp_path / "none", "--logdir", tmp_path / "logs")
+    assert f"There is no file or folder {tmp_path / 'none'}. Pass the output folder of" in done.output
     (tmp_path / "audit.json").write_text("[]")
     assert "is not the result of an audit" in run(tmp_path, "--logdir", tmp_path / "logs").output
     (tmp_path / "audit.json").unlink()
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "result.json").write_text("{}")
-    assert "can't be read; explain the image again" in run(tmp_path, "--logdir", tmp_path / "logs").output
     (tmp_path / "file").touch()
     (result,) = picasso.explain(linear, noise_image(), "PartialOcclusion", Strides=5)
     result.save(tmp_path / "good")
@@ -173,8 +175,86 @@ def test_wrong_arguments(linear: LinearModel, tmp_path: Path) -> None:
     assert f"No event file can be written into {tmp_path / 'file'}: File exists." in done.output
     (tmp_path / "good" / "audit.json").write_text('{"findings": 3}')
     done = run(tmp_path / "good", "--logdir", tmp_path / "y")
-    assert (done.exit_code, "is incomplete or damaged. Run the audit again." in done.output) == (2, True)
-    assert "must be the http or https" in run(tmp_path, "--logdir", tmp_path / "x", "--link", "file:///r").output
+    assert (done.exit_code, "is incomplete or damaged. Run the audit" in done.output) == (2, True)
+    for link in ("file:///r", "https://", "report.html", "http://[::1"):
+        assert "must be the http or https" in run(tmp_path, "--logdir", tmp_path / "x", "--link", link).output
+
+
+def test_a_failed_call_leaves_nothing(linear: LinearModel, tmp_path: Path) -> None:
+    """Results before the damaged one are written first, and the examples of an audit after its numbers."""
+    (result,) = picasso.explain(linear, noise_image(), "SaliencyMaps", classes="dog")
+    (tmp_path / "results").mkdir()
+    result.save(tmp_path / "results" / "a")
+    for number, damage in enumerate((b"", b"{}", b"[1]")):
+        folder = tmp_path / "results" / f"z{number}"
+        result.save(folder)
+        (folder / "result.json").write_bytes(damage)
+        done = run(tmp_path / "results", "--logdir", tmp_path / "logs" / "a")
+        assert (done.exit_code, f"The result in {folder} can't be read; explain" in done.output) == (2, True), number
+        (folder / "result.json").unlink()
+    result.save(tmp_path / "results" / "z3")
+    arrays = tmp_path / "results" / "z3" / "arrays.npz"
+    for damage in (b"", b"PK", arrays.read_bytes()[:-200]):
+        arrays.write_bytes(damage)
+        done = run(tmp_path / "results", "--logdir", tmp_path / "logs" / "a")
+        assert (done.exit_code, "z3 can't be read; explain the image again" in done.output) == (2, True), done.exception
+    audit_folder(tmp_path / "audit")
+    (tmp_path / "audit" / "evidence" / "0-0-after.png").write_bytes(b"no image")
+    done = run(tmp_path / "audit", "--logdir", tmp_path / "logs" / "b")
+    assert (done.exit_code, "evidence is incomplete or damaged. Run the audit again." in done.output) == (2, True)
+    assert not (tmp_path / "logs").exists()
+    # What was there stays.
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine").touch()
+    assert run(tmp_path / "audit", "--logdir", tmp_path / "logs").exit_code == 2
+    assert [one.name for one in (tmp_path / "logs").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://e.org/run (3)/r.html", "https://e.org/a]b[c?x=1&copy=2#d", "http://[::1]:80/r*x*_y_", "https://e.org/é`\\<b>",
+        "https://e.org/a%20b%29", "https://e.org/a\n\nb",
+    ],
+)  # fmt: skip
+def test_a_link_is_the_address_whatever_is_in_it(link: str) -> None:
+    """TensorBoard's own Markdown makes one link of it, to the same place as a browser would."""
+    from tensorboard.plugin_util import markdown_to_safe_html
+
+    shown = markdown_to_safe_html("\n".join(where([("folder", "runs/a`b ``c")], link)))
+    (found,) = re.findall(r'<a href="([^"]*)">Report</a>', shown)
+    assert urllib.parse.unquote(html.unescape(found)) == urllib.parse.unquote(link)
+    assert not set(html.unescape(found)) & set(" \n<>`\\")
+    assert "<code>runs/a`b ``c</code>" in shown
+
+
+def test_what_the_commands_print_is_a_source(
+    linear: LinearModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    results = picasso.explain(linear, [noise_image(1), noise_image(2)], "SaliencyMaps", classes="dog")
+    (tmp_path / "out").mkdir()
+    for number, one in enumerate(results):
+        one.save(tmp_path / "out" / f"{number}")
+    printed = [{"folder": f"out/{number}", **one.as_dict()} for number, one in enumerate(results)]
+    (tmp_path / "printed.json").write_text(json.dumps(printed))
+    done = run("printed.json", "--logdir", "logs/printed")
+    assert (done.exit_code, done.output) == (0, "wrote 2 results -> logs/printed\n")
+    assert text(read(tmp_path / "logs" / "printed"), "results").count("- folder:") == 1
+    # Beside the file, as in an exported run.
+    (tmp_path / "out" / "results.json").write_text(json.dumps([{"folder": "1"}]))
+    assert run("out/results.json", "--logdir", "logs/exported").output == "wrote 1 result -> logs/exported\n"
+    assert run("out/1/result.json", "--logdir", "logs/one").output == "wrote 1 result -> logs/one\n"
+    audit_folder(tmp_path / "audit")
+    (tmp_path / "x.json").write_text(json.dumps({"folder": "audit", "fails": True}))
+    assert run("x.json", "--logdir", "logs/x").output == "wrote an audit with 2 findings -> logs/x\n"
+    for content in ("", "[]", "3", '{"visualization": "RISE"}', '[{"folder": 3}]', "[" * 9999):
+        (tmp_path / "other.json").write_text(content)
+        done = run("other.json", "--logdir", "logs/other")
+        assert (done.exit_code, "other.json names no folder with results. Pass the output" in done.output) == (2, True)
+    (tmp_path / "other.json").write_text('[{"folder": "gone"}]')
+    assert "names the folder gone, which does not exist here." in run("other.json", "--logdir", "logs/other").output
+    assert not (tmp_path / "logs" / "other").exists()
 
 
 def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -35,6 +36,7 @@ from picasso.storage.store import Storage
 from picasso.web.api import audits as api_audits
 from picasso.web.app import create_app
 from picasso.web.context import Services
+from tests.cli.test_sarif import results, uri
 from tests.conftest import COOKIE, Visitor, close, fake_settings, noise_image, png, upload
 from tests.fakes import LinearModel
 from tests.jobs.test_engine import until
@@ -171,7 +173,7 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
     assert visitor.get(audit["junit_url"]).text.startswith("<?xml")
     page = unescape(visitor.get(audit["page"]).text)
     assert audit["verdict"] in page
-    assert audit["report_url"] in page
+    assert all(audit[f"{one}_url"] in page for one in ("report", "json", "junit", "sarif", "summary", "model_card"))
     listed: Any = visitor.get("/api/audits").json
     assert [one["id"] for one in listed["audits"]] == [audit["id"]]
     assert audit["page"] in visitor.get("/audit").text
@@ -306,6 +308,42 @@ def test_names_are_metadata_and_never_paths(visitor: FlaskClient, tmp_path: Path
     assert len(shown[3]) == 60
     # Uploaded files are never served.
     assert visitor.get(f"{url}/images/1-00000").status_code == 404
+
+
+def test_what_a_finished_audit_offers_to_a_build(visitor: FlaskClient, tmp_path: Path) -> None:
+    """The same as the command line writes, without paths of the server."""
+    url = begin(visitor, "ant", "bee")
+    assert look(visitor, url)["sarif_url"] is None
+    assert "not finished" in sentence(visitor.get(f"{url}/audit.sarif"))
+    visitor.post(f"{url}/start", json={})
+    audit = ended(visitor, url)
+    written = json.loads(visitor.get(audit["json_url"]).text)
+    alarms = [one for one in written["findings"] if one["alarm"]]
+    assert alarms
+
+    answer = visitor.get(audit["sarif_url"])
+    assert answer.mimetype == "application/sarif+json"
+    (tmp_path / "audit.sarif").write_bytes(answer.data)
+    found = results(tmp_path / "audit.sarif")
+    assert [one["message"]["text"] for one in found if one["level"] == "error"] == [one["sentence"] for one in alarms]
+    assert {uri(one) for one in found} == {written["model"]["checkpoint"]}
+
+    answer = visitor.get(audit["summary_url"])
+    assert (answer.mimetype, answer.headers["Content-Disposition"]) == (
+        "text/markdown", "attachment; filename=summary.md",
+    )  # fmt: skip
+    lines = answer.text.splitlines()
+    assert lines[0] == "## Picasso audit: failed"
+    assert lines[-1].startswith("16 images in the folder. 1 of 1 pairs of 2 classes")
+
+    with zipfile.ZipFile(io.BytesIO(visitor.get(audit["model_card_url"]).data)) as packed:
+        card = packed.read("model-card.md").decode()
+        figures = re.findall(r"!\[[^]]*\]\(\./([^)]*)\)", card)
+        assert sorted(packed.namelist()) == sorted(["model-card.md", *figures])
+        assert len(figures) == 2
+        for name in figures:
+            assert packed.read(name) == visitor.get(f"{url}/{name}").data
+    assert "in the folder images" in card
 
 
 def test_images_that_cannot_be_read_are_refused_and_the_others_kept(visitor: FlaskClient) -> None:

@@ -48,6 +48,7 @@ CHECKS = [
 BUILT_IN = [entry.name for entry in Registry().entries()]
 SETTINGS: list[dict[str, Any]] = [{}, {}, {"Transparency": 0.5}, {"Window": "0.30", "Strides": "10"}]
 FILES = [*(png(noise_image(seed)) for seed in range(3)), png(form="GIF"), png(form="JPEG")]
+RANKING = {"images": [0], "visualizations": ["SaliencyMaps"]}
 sent: Counter[str] = Counter()
 
 
@@ -70,13 +71,18 @@ class Person:
         ended(self.client, self.audits[0])
         self.search: str = self.client.post("/api/concepts", json={"count": 1}).json["url"]  # type: ignore[index]
         ended(self.client, self.search)
+        self.ranking: str = self.client.post("/api/rankings", json=RANKING).json["url"]  # type: ignore[index]
+        ended(self.client, self.ranking)
 
     def ready(self) -> dict[str, str]:
         """Return the cookie; of another session where this one has lost something or grew large."""
         self.requests += 1
         images: Any = self.client.get("/api/images").json
         whole = [one["uid"] for one in images["images"][:3]] in ([0, 1, 2], [2, 0, 1])
-        there = all(self.client.get(url).status_code == 200 for url in (self.run["url"], *self.audits, self.search))
+        there = all(
+            self.client.get(url).status_code == 200
+            for url in (self.run["url"], *self.audits, self.search, self.ranking)
+        )
         if not whole or self.requests % 50 == 0 or not there:
             self.client.get("/api/reset")
             self.renew()
@@ -102,6 +108,7 @@ class Person:
         known |= {
             "audit_id": chance.choice(self.audits).rpartition("/")[2],
             "search_id": self.search.rpartition("/")[2],
+            "ranking_id": self.ranking.rpartition("/")[2],
         }
         known |= {"name": names.get(case.path.split("/")[2], "")}
         case.path_parameters = {name: known[name] for name in case.path_parameters or {}}

@@ -1,6 +1,7 @@
 """What an audit leaves behind: the views of a folder, the evidence, and the report."""
 
 __all__ = [
+    "alerts",
     "annotations",
     "baseline",
     "failures",

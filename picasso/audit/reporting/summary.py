@@ -53,7 +53,12 @@ def write_summary(
 
 
 def summary(
-    written: Document, judged: Sequence[JudgedAlarm], missing: Sequence[str], *, images: int, command: Sequence[str]
+    written: Document,
+    judged: Sequence[JudgedAlarm],
+    missing: Sequence[str],
+    *,
+    images: int,
+    command: Sequence[str] = (),
 ) -> str:
     """Return the summary: the verdict, the findings, what could not be judged, the images and the command.
 
@@ -62,7 +67,7 @@ def summary(
         judged: its findings that raise an alarm.
         missing: a sentence for each finding of the baseline that is missing.
         images: the number of images in the folder.
-        command: the words of the command line.
+        command: the words of the command line; none if it was not run by a command.
     """
     seen = written["coverage"]
     parts = [f"## Picasso audit: {status(written, judged)}", escaped(written["verdict"])]
@@ -77,6 +82,8 @@ def summary(
         f"{images:,} images in the folder. {seen['compared']:,} of {seen['pairs']:,} pairs of {seen['classes']:,} "
         "classes were compared."
     )
+    if not command:
+        return "\n\n".join(parts) + "\n"
     # A fence is longer than any in the command.
     typed = shlex.join(command)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", typed)), default=0))

@@ -16,6 +16,8 @@ from picasso import fileio
 from picasso.cli.grading import GRADE, grade_all, require_one_target
 from picasso.cli.image_files import readable
 from picasso.cli.options import COMPARE, ENGINE, JSON, configured, engine, loading_in_time, parse_pairs, progress_bar
+from picasso.cli.tracked_results import TrackedResults
+from picasso.cli.trackers import LOG_TO, require_trackers
 
 if TYPE_CHECKING:
     from picasso.config import Settings
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 @COMPARE
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
 @GRADE
+@LOG_TO
 @ENGINE
 @JSON
 @configured
@@ -61,6 +64,7 @@ def explain(
     compare: tuple[str, ...],
     out: Path,
     grade: bool,
+    trackers: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Explain IMAGES and write the results to a folder.
@@ -79,6 +83,7 @@ def explain(
     if grade:
         require_one_target((*targets, *classes))
     # Check all arguments before the model is loaded, which takes seconds.
+    require_trackers(trackers)
     wanted = Registry(settings.plugin_dirs()).with_settings(names or ("PartialOcclusion",), chosen)
     files = list(expand(images))
     good = readable(files, settings)
@@ -86,6 +91,7 @@ def explain(
         loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
     written: list[dict[str, object]] = []
+    tracked = TrackedResults(trackers)
     chosen_targets = (*targets, *classes)
     with engine(settings, loaded[""]) as workers:
         for name, own in wanted.items():
@@ -96,18 +102,20 @@ def explain(
                     called = decode.without_ending(result.image).replace("/", "-")
                     folder = fileio.free_path(out, f"{called}-{name}")
                     save(folder)
+                    tracked.add(result, folder)
                     written.append({"folder": str(folder), **result.as_dict()})
                     best = Answer(result.image, result.predictions[:1]).text
                     click.echo(f"{result.image}: {best} -> {folder}", err=as_json)
                     notes |= dict.fromkeys((*result.model.notes, *result.notes))
-    graded = not grade or grade_all(
-        loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out, aside=as_json
-    )
+    grades = {}
+    if grade:
+        grades = grade_all(loaded[""], good, wanted, settings.plugin_dirs(), chosen_targets, out, aside=as_json)
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if as_json:
         click.echo(json.dumps(written, indent=1, allow_nan=False))
-    if len(good) < len(files) or not graded:
+    tracked.publish(grades)
+    if len(good) < len(files) or (grade and len(grades) < len(wanted)):
         sys.exit(2)
 
 

@@ -19,7 +19,8 @@ from picasso.cli.options import JSON, friendly
 def tensorboard(source: Path, logdir: Path, link: str, as_json: bool) -> None:
     """Write results or an audit as an event file for TensorBoard.
 
-    SOURCE is the output folder of picasso explain or picasso audit, or a training recorded by a callback.
+    SOURCE is the output folder of picasso explain or picasso audit, what they print with --json, or a training recorded
+    by a callback.
     """
     from picasso.summaries.existing import write_existing
 

@@ -98,7 +98,7 @@ def main() -> None:
         audits = []
         if arguments.audit:
             to = arguments.audit / Path(name).stem
-            audits.append(Audit(IMAGES, to=to, labels=CLASSES, preprocess="0..255"))
+            audits.append(Audit(IMAGES, to=to, labels=CLASSES, preprocess="0..255", before=True))
         model = train(Path(name).stem, confounded, seed, audits, arguments.epochs, arguments.steps)
         preparing.save(model, arguments.models / name)
         print(

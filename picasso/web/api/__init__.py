@@ -2,6 +2,7 @@
 
 __all__ = [
     "application",
+    "audit_downloads",
     "audits",
     "concepts",
     "documents",
@@ -12,5 +13,6 @@ __all__ = [
     "openapi",
     "operations",
     "questions",
+    "rankings",
     "runs",
 ]

@@ -168,6 +168,9 @@ class AuditDocument(Document):
         mended_url: the mended copy of the model, or null if there is none.
         json_url: all findings as JSON.
         junit_url: the outcome as JUnit XML, for CI.
+        sarif_url: the findings as SARIF, for code scanning.
+        summary_url: a short summary in Markdown, for a pull request.
+        model_card_url: a model card in Markdown with its figures, as a zip.
     """
 
     id: str
@@ -192,6 +195,9 @@ class AuditDocument(Document):
     report_url: Address | None
     json_url: Address | None
     junit_url: Address | None
+    sarif_url: Address | None
+    summary_url: Address | None
+    model_card_url: Address | None
     mendable: bool
     mending: MendingDocument | None
     mended_url: Address | None
@@ -215,8 +221,8 @@ def document(audit: Audit) -> AuditDocument:
     left = remaining(progress.fraction, elapsed) if state == "running" else None
     error, mending, alarms = audit.error(), audit.mending(), any(one["alarm"] for one in found["findings"])
 
-    def link(name: str) -> str | None:
-        return url_for(f"api_audits.{name}", audit_id=audit.id) if state == "finished" else None
+    def link(name: str, module: str = "api_audits") -> str | None:
+        return url_for(f"{module}.{name}", audit_id=audit.id) if state == "finished" else None
 
     return AuditDocument(
         id=audit.id,
@@ -241,6 +247,9 @@ def document(audit: Audit) -> AuditDocument:
         report_url=link("audit_report"),
         json_url=link("audit_json"),
         junit_url=link("audit_junit"),
+        sarif_url=link("audit_sarif", "api_audit_downloads"),
+        summary_url=link("audit_summary", "api_audit_downloads"),
+        model_card_url=link("audit_model_card", "api_audit_downloads"),
         mendable=services().settings.MENDING and state == "finished" and alarms and mending is None,
         mending=mending,
         mended_url=link("audit_mended") if mending and mending["mended"] else None,

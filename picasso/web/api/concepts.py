@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta, UnsetType, convert
 
 from picasso.errors import BadRequest, NotFound
 from picasso.inside.concepts import COUNT, MAX_COUNT
-from picasso.jobs.concept_search import ConceptSearch, StateName
+from picasso.jobs.base import StateName
+from picasso.jobs.concept_search import ConceptSearch
 from picasso.storage.session import Session
 from picasso.web.api.documents import (
     Address,

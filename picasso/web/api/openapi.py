@@ -45,7 +45,7 @@ SETTINGS = {
     "example": {"Window": "0.30", "Strides": "10"},
 }
 TEXTS = {"application/json": {"type": "object"}} | {
-    media: {"type": "string"} for media in ("text/html", "text/csv", "application/xml")
+    media: {"type": "string"} for media in ("text/html", "text/csv", "text/markdown", "application/xml")
 }
 REFERENCE = "#/components/schemas/{name}"
 

@@ -34,7 +34,7 @@ TAGS = {
     "Gallery": "The predictions for all images, and their accuracy if the images are in folders named after classes.",
     "Channels": "Inside the network: what the channels of a layer respond to, and what happens without one.",
     "Concepts": "Directions of a layer's channels: search for them, and see what happens without one.",
-    "Grades": "How far a map can be trusted: curves with controls, random weights, another fill, the flipped image.",
+    "Grades": "How far maps can be trusted: curves, random weights, other fills, flipped images; rankings of methods.",
     "Questions": "Answered immediately, even during a long run.",
     "The original's calls": "As version 0.2.0 of the original Picasso had them.",
 }
@@ -49,7 +49,7 @@ LISTS_OF = {
     "image": ("images",),
     "model": ("models",),
     "target": ("targets",),
-    "visualization": ("visualizer",),
+    "visualization": ("visualizer", "visualizations"),
 }
 
 

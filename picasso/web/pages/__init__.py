@@ -11,6 +11,7 @@ __all__ = [
     "inside",
     "jobs",
     "model",
+    "rankings",
     "reset",
     "sessions",
 ]

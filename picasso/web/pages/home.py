@@ -16,6 +16,7 @@ from picasso.imaging.masking import FILLS
 from picasso.jobs.run import Run, StoredImage
 from picasso.targets.class_names import choices
 from picasso.web import error_handlers
+from picasso.web.api.rankings import document
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.address import Address, filled
 from picasso.web.pages.downloads import recipes_of
@@ -27,6 +28,7 @@ from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks
 from picasso.web.pages.workspace import View
 from picasso.web.predicted import count_labels
 from picasso.web.presentation import present
+from picasso.web.rankings import IMAGES
 
 blueprint = Blueprint("pages", __name__)
 
@@ -116,7 +118,15 @@ def choose() -> str:
     # The single maps of the workspace are no runs of their own.
     runs = [run for run in each(session.runs(), RunView.at) if not run.spec.workspace] if session else []
     images = session.images() if session else []
-    return render_template("visualizations.html", images=images, history=runs, methods=methods())
+    rankings = each(session.rankings()[:1], document) if session else []
+    return render_template(
+        "visualizations.html",
+        images=images,
+        history=runs,
+        methods=methods(),
+        ranking=next(iter(rankings), None),
+        ranked=min(len(images), IMAGES),
+    )
 
 
 @blueprint.post("/images")

@@ -12,6 +12,7 @@ from picasso.errors import NotFound
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.concept_search import ConceptSearch
+from picasso.jobs.ranking_job import MethodRanking
 from picasso.jobs.run import Run
 from picasso.web.context import find_session, services
 from picasso.web.pages.inside import page_of
@@ -58,6 +59,9 @@ class JobStatus:
             name = f"Concepts, {counted(len(job.order().images))}"
             cancel = url_for("inside.cancel_search", search_id=job.id)
             return cls(job.id, name, page_of(job), cancel, job.progress()[0], job.state() == "waiting")
+        if isinstance(job, MethodRanking):
+            page, cancel = url_for("pages.choose", _anchor="ranking"), url_for("rankings.cancel", ranking_id=job.id)
+            return cls(job.id, "Ranking of methods", page, cancel, job.progress()[0], job.state() == "waiting")
         if not isinstance(job, Run):
             return None
         state, spec = job.state(), job.spec()

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from picasso.errors import BadRequest, NotFound, NotReady, PicassoError
-from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
+from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, USUAL, Question
 from picasso.explanation.legend import amount
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, Spec, State, StoredImage
@@ -21,6 +21,7 @@ from picasso.web.pages.address import Address
 from picasso.web.pages.run_view import RunView, class_names, target_of, task, text_of
 from picasso.web.predicted import Row, predictions
 from picasso.web.presentation import present
+from picasso.web.rankings import preferred
 
 # The maximum number of images in the strip; the gallery shows all.
 MAX_STRIP = 60
@@ -123,6 +124,17 @@ class View:
         """The visualization that was chosen itself, or None."""
         return services().registry.get(self.address.method) if self.address.method else None
 
+    @cached_property
+    def preferred(self) -> str:
+        """The name of the visualization that a ranking prefers for the model, or ""."""
+        found = preferred()
+        return found.visualization if found else ""
+
+    @property
+    def praised(self) -> bool:
+        """Whether a ranking has put its method in the place of the usual one."""
+        return bool(self.plan) and self.chosen is None and self.question.open and self.preferred not in ("", USUAL)
+
     @property
     def questions(self) -> list[Question]:
         """The questions that fit the model."""
@@ -134,7 +146,7 @@ class View:
         """The visualizations that answer, with their validated settings."""
         registry = services().registry
         if self.chosen is None:
-            steps = [registry.get(name) for name in self.question.methods(usable)]
+            steps = [registry.get(name) for name in self.question.methods(usable, self.preferred)]
             return [(entry, entry.require().ALLOWED_SETTINGS.parse({}).as_dict()) for entry in steps]
         allowed, given = self.chosen.require().ALLOWED_SETTINGS, dict[str, str]()
         for name, value in self.address.settings.items():

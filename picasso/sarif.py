@@ -1,22 +1,16 @@
-"""SARIF 2.1.0: what a command found, as a file that code scanning services read; imports nothing slow."""
+"""SARIF 2.1.0: what was found, as a document that code scanning services read; imports nothing slow."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from picasso import __version__
-from picasso.errors import BadRequest, PicassoError
-
-if TYPE_CHECKING:
-    from picasso.config import Settings
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 PAPER = "https://doi.org/10.5334/jors.178"
@@ -66,54 +60,6 @@ class Alert:
     key: str = ""
 
 
-@dataclass
-class SarifFile:
-    """The SARIF file of a command: alerts are added to it, and it is written when the command ends.
-
-    An error that ends the command becomes an alert of the rule ``failed``, unless there is an alert of that level.
-
-    Attributes:
-        file: where it is written; None for nowhere.
-        failed: the rule of an error that ends the command.
-        path: what such an error is about.
-        alerts: what was found.
-    """
-
-    file: Path | None
-    failed: Rule
-    path: Path
-    alerts: list[Alert] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, PicassoError) and not any(one.level is Level.ERROR for one in self.alerts):
-            self.alerts.append(Alert(self.failed, Level.ERROR, error.message, self.path))
-        # After an unexpected error nothing is known of what was not looked at.
-        if self.file and (kind is None or isinstance(error, PicassoError | SystemExit)):
-            write_sarif(self.file, self.alerts)
-
-
-def model_path(settings: Settings) -> Path:
-    """Return the file or folder of a model, or else of its settings, or else the current folder."""
-    return settings.path(settings.MODEL) if settings.MODEL else settings.source or Path()
-
-
-def write_sarif(file: Path, alerts: Sequence[Alert]) -> None:
-    """Write alerts; see :func:`sarif`.
-
-    Raises:
-        BadRequest: the file can't be written.
-    """
-    try:
-        file.write_text(json.dumps(sarif(alerts), indent=1), encoding="utf-8")
-    except OSError as error:
-        raise BadRequest(f"The SARIF file {file} can't be written: {error.strerror}.", field="sarif") from error
-
-
 def sarif(alerts: Sequence[Alert]) -> dict[str, Any]:
     """Return a log of one run with at most :data:`MAX_ALERTS` alerts, the most severe first.
 
@@ -126,7 +72,7 @@ def sarif(alerts: Sequence[Alert]) -> dict[str, Any]:
 
     Examples:
         >>> from pathlib import Path
-        >>> from picasso.cli.sarif import Alert, Level, Rule, sarif
+        >>> from picasso.sarif import Alert, Level, Rule, sarif
         >>> rule = Rule("dark", "A dark image", "Take a lighter one.")
         >>> log = sarif([Alert(rule, Level.WARNING, "The image is dark.", Path("a b.png"))])
         >>> log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]

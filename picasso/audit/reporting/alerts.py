@@ -1,16 +1,14 @@
-"""The result of an audit as alerts of a SARIF file; imports nothing slow."""
+"""The result of an audit as alerts of a SARIF file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from picasso.cli.sarif import Alert, Level, Rule
-
-if TYPE_CHECKING:
-    from picasso.audit.reporting.failures import JudgedAlarm
-    from picasso.audit.reporting.reliance import Document
+from picasso.audit.reporting.failures import JudgedAlarm
+from picasso.audit.reporting.reliance import Document
+from picasso.audit.reporting.summary import not_judged
+from picasso.sarif import Alert, Level, Rule
 
 FAILED = Rule(
     "audit-failed",
@@ -58,8 +56,6 @@ def audit_alerts(written: Document, judged: Sequence[JudgedAlarm], missing: Sequ
         missing: a sentence for each finding of the baseline that is missing.
         path: the file of the model.
     """
-    from picasso.audit.reporting.summary import not_judged
-
     alerts = []
     for alarm in judged:
         kind, name, classes = alarm.about
