@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso.errors import BadRequest, NotReady
-from picasso.explanation.registry import Entry, Registry
+from picasso.explanation.registry import Registry
 from picasso.jobs.active_jobs import Active, ActiveJobs
 from picasso.jobs.audit_documents import AuditRequest
 from picasso.jobs.audit_job import Audit
@@ -27,8 +27,6 @@ from picasso.jobs.run import Run, StoredImage
 from picasso.jobs.served_model import ServedModel
 from picasso.jobs.tasks import AnyJob
 from picasso.jobs.worker_process import WorkerProcess
-from picasso.targets import Wanted
-from picasso.visualizations.settings import Control
 
 # The timeout of questions, in seconds.
 ANSWER_TIMEOUT = 60
@@ -330,27 +328,3 @@ class JobQueue:
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()
-
-    # ---- the model; see ServedModel -----------------------------------------------------------------------
-
-    def model_status(self) -> Mapping[str, Any]:
-        """Return :meth:`ServedModel.status`."""
-        return self.model.status()
-
-    def unusable(self, entry: Entry) -> str:
-        """Return :meth:`ServedModel.unusable`."""
-        return self.model.unusable(entry)
-
-    def offered(self, controls: Mapping[str, Control]) -> dict[str, Control]:
-        """Return :meth:`ServedModel.offered`."""
-        return self.model.offered(controls)
-
-    def check_settings(self, controls: Mapping[str, Control], settings: Mapping[str, object]) -> None:
-        """Call :meth:`ServedModel.check_settings`."""
-        self.model.check_settings(controls, settings)
-
-    def parsed(
-        self, targets: Sequence[int | str], among: Sequence[StoredImage]
-    ) -> tuple[list[Wanted], dict[str, StoredImage]]:
-        """Return :meth:`ServedModel.parsed`."""
-        return self.model.parsed(targets, among)

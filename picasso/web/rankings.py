@@ -55,6 +55,6 @@ def in_order(ranking: MethodRanking) -> list[Standing]:
 def preferred() -> Preference | None:
     """Return the method that the newest ranking of this model by the visitor prefers, or None."""
     session = find_session()
-    if session is None or services().runner.model_status()["state"] != "ready":
+    if session is None or services().model.status()["state"] != "ready":
         return None
     return session.preferred_method(model_identity())

@@ -153,7 +153,7 @@ def grade(body: GradeRequest) -> GradePart:
     session, runner = need_session(), services().runner
     visualization = services().registry.get(body.visualization).require()
     settings = visualization.ALLOWED_SETTINGS.parse(body.settings).as_dict()
-    runner.check_settings(visualization.ALLOWED_SETTINGS.controls(), settings)
+    services().model.check_settings(visualization.ALLOWED_SETTINGS.controls(), settings)
     image = session.image(body.image)
     about = {
         "kind": questions.KIND,

@@ -115,7 +115,7 @@ def document(ranking: MethodRanking) -> RankingDocument:
         seconds=seconds,
         remaining=remaining(fraction, seconds) if state == "running" else None,
         position=runner.position(ranking),
-        current=runner.model_status()["state"] == "ready" and order.model == model_identity(),
+        current=services().model.status()["state"] == "ready" and order.model == model_identity(),
         error=convert(error, ErrorDetail) if error else None,
         url=url_for("api_rankings.show_ranking", ranking_id=ranking.id),
     )

@@ -151,7 +151,7 @@ class View:
         allowed, given = self.chosen.require().ALLOWED_SETTINGS, dict[str, str]()
         for name, value in self.address.settings.items():
             try:
-                services().runner.check_settings(allowed.controls(), allowed.parse({name: value}).as_dict())
+                services().model.check_settings(allowed.controls(), allowed.parse({name: value}).as_dict())
                 given[name] = value
             except BadRequest as error:
                 self.errors[name] = error
@@ -161,7 +161,7 @@ class View:
     def controls(self) -> dict[str, Control]:
         """The controls of the last visualization."""
         allowed = self.plan[-1][0].require().ALLOWED_SETTINGS.controls() if self.plan else {}
-        return services().runner.offered(allowed)
+        return services().model.offered(allowed)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class View:
         if not self.address.target:
             return None
         try:
-            parsed, _ = services().runner.parsed([self.address.target], self.images)
+            parsed, _ = services().model.parsed([self.address.target], self.images)
         except NotReady:
             return None
         except BadRequest as error:
@@ -307,7 +307,7 @@ class View:
     def _result(self, run: Run, position: int, *, previews: bool = False) -> dict[str, Any] | None:
         """Return the result of the image, unless it is that of another model that was served before."""
         found = next(iter(present(run, previews=previews, only=position)), None)
-        card = services().runner.model_status().get("card")
+        card = services().model.status().get("card")
         # Results of an earlier version have no precision.
         same = (
             found is None
@@ -404,6 +404,6 @@ def specified(run: Run) -> tuple[Run, Spec]:
 def usable(name: str) -> bool:
     """Tell whether the model supports a visualization."""
     try:
-        return not services().runner.unusable(services().registry.get(name))
+        return not services().model.unusable(services().registry.get(name))
     except PicassoError:
         return False
