@@ -1,4 +1,4 @@
-"""Prints the oldest versions that ``pyproject.toml`` allows, as constraints for pip: ``python -m tests.floors EXTRA``.
+"""Prints the oldest versions that ``pyproject.toml`` allows, as constraints: ``python -m tests.floors [EXTRA]``.
 
 Without an extra, they are those of the dependencies and of :data:`EXTRAS`.
 """

@@ -20,7 +20,7 @@ from tests.audit.test_audit import audit
 from tests.audit.test_baseline import baseline
 from tests.audit.test_coverage import command
 from tests.audit.test_failures import document, finding
-from tests.docs.blocks import BLOCKS
+from tests.docs.blocks import BLOCKS, block_of
 
 NOTHING: dict[str, Any] = {
     "not_separable": [], "pairs_left_out": [], "more_pairs_left_out": 0, "untested": [], "detectable_effects": {},
@@ -69,6 +69,15 @@ def test_the_whole_summary(tmp_path: Path) -> None:
         "1,200 images in the folder. 1 of 1 pairs of 2 classes were compared.\n\n"
         "```sh\npicasso audit 'my images'\n```\n"
     )
+
+
+def test_the_summary_and_the_annotations_of_the_page(tmp_path: Path) -> None:
+    done = audit(tmp_path, 0.9, "--summary", tmp_path / "summary.md", "--annotations", "github")
+    shown, _, command = (tmp_path / "summary.md").read_text(encoding="utf-8").partition("\n\n```sh\n")
+    assert command
+    assert block_of("summary").strip() == shown
+    told = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    assert block_of("annotations").splitlines() == told
 
 
 def test_what_could_not_be_judged_is_listed() -> None:

@@ -21,6 +21,7 @@ from tests.audit.test_failures import finding
 from tests.audit.test_summary import written
 from tests.cli.test_command import ONNX, config, run
 from tests.conftest import noise_image, png
+from tests.docs.blocks import block_of
 
 __all__ = ["config"]
 
@@ -184,6 +185,12 @@ def test_the_audit_writes_them(tmp_path: Path) -> None:
     assert [one["message"]["text"] for one in errors] == [one["sentence"] for one in alarms]
     assert audit(tmp_path, 0.9, "--sarif", file, "--fail-on", "x").exit_code == 2
     assert [one["ruleId"] for one in results(file)] == ["audit-failed"]
+
+
+def test_the_alert_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    audit(tmp_path, 0.9, "--sarif", "audit.sarif")
+    assert json.loads(block_of("sarif")) == results(tmp_path / "audit.sarif")[0]
 
 
 def test_an_audit_without_a_result_is_one_error(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ do not see:
 ``% compile``   compiled only, because it imports what is not here
 ``% settings``  read and checked as a settings file
 
+Other comments name a block for the test that makes its text.
+
 Every Python and YAML block must say which. Nothing here imports TensorFlow: ``load_model`` gives a NumPy model, and
 the classes that examples derive from are NumPy models too. So an example that runs has the right calls, shapes and
 types; that real models load is tested elsewhere. Lines of the shell are taken from ``console`` blocks.
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +67,17 @@ def read_blocks(page: str) -> list[Block]:
 
 
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
+
+
+def block_of(mark: str) -> str:
+    """Return the text of the only block with a mark."""
+    (block,) = (one for one in BLOCKS if one.mark == mark)
+    return block.text
+
+
+def listed(numbers: Mapping[str, float]) -> list[str]:
+    """Return numbers as a page shows them: one per line, by name, with three digits."""
+    return [f"{name}  {value:.3g}" for name, value in sorted(numbers.items())]
 
 
 def marked(mark: str) -> list[Any]:

@@ -16,7 +16,12 @@ from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block, marked, readme, run_pa
 
 
 def test_every_example_says_what_is_done_with_it() -> None:
-    marks = {"python": {"run", "compile", "settings"}, "yaml": {"settings", "manifest", "workflow", "action", "hook"}}
+    marks = {
+        "python": {"run", "compile", "settings"},
+        "yaml": {"settings", "manifest", "workflow", "action", "hook"},
+        "text": {"", "summary", "annotations", "mlflow", "commit"},
+        "json": {"", "sarif"},
+    }
     silent = [f"{block.page}:{block.line}" for block in BLOCKS if block.mark not in marks.get(block.language, {""})]
     assert not silent
     assert sum(text.count("\n% ") for text in PAGES.values()) == sum(bool(block.mark) for block in BLOCKS)

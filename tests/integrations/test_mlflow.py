@@ -15,7 +15,7 @@ import picasso
 from tests.audit.test_audit import audit
 from tests.cli.test_command import config
 from tests.conftest import noise_image, png
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, block_of, listed
 
 __all__ = ["config"]
 mlflow = pytest.importorskip("mlflow")
@@ -54,6 +54,8 @@ def test_the_audit_is_a_run(tmp_path: Path) -> None:
     assert names == {f"picasso-audit/{name}" for name in ("audit.json", "junit.xml", "report.html")}
     kept = Path(client.download_artifacts(found.info.run_id, "picasso-audit/report.html", str(tmp_path)))
     assert kept.read_bytes() == (tmp_path / "out" / "report.html").read_bytes()
+    shown = [found.info.run_name, *listed(found.data.metrics), *sorted(names)]
+    assert block_of("mlflow").splitlines() == shown
     # The audit of a model that was trained in a run belongs to that run.
     training = client.create_run(experiment).info.run_id
     run(MLFLOW_RUN_ID=training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import yaml
 
 from picasso.cli.check_files import SUFFIXES
 from tests.cli.test_command import ONNX
-from tests.docs.blocks import BLOCKS, ROOT
+from tests.docs.blocks import BLOCKS, ROOT, block_of
 
 pytest.importorskip("pre_commit")
 
@@ -76,6 +77,9 @@ def test_the_configuration_in_the_documentation(repository: Path) -> None:
     done = pre_commit(repository, "run", "--files", "good.onnx")
     assert "exit code: 1" in done.stdout, done.stdout + done.stderr
     assert "so the check fails." in done.stdout
+    done = pre_commit(repository, "run", "--files", "good.onnx", "broken.onnx")
+    told = re.sub(r"written [\d-]+ [\d:]+", "written 2026-03-01 12:00:00", done.stdout)
+    assert block_of("commit").strip() == told.strip()
 
 
 @pytest.mark.slow

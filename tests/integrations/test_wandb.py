@@ -15,7 +15,7 @@ import pytest
 from tests.audit.test_audit import audit
 from tests.cli.test_command import config
 from tests.conftest import noise_image, png
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, block_of, listed
 
 __all__ = ["config"]
 
@@ -78,10 +78,11 @@ def test_the_audit_is_an_offline_run(tmp_path: Path) -> None:
     assert run.job_type == "picasso-audit"
     assert values["audit/alarms"] == sum(one["alarm"] for one in written["findings"]) > 0
     assert values["audit/reliance"] > 0.1
-    assert (artifact.name, {one.path for one in artifact.manifest.contents}) == (
-        "picasso-audit",
-        {"audit.json", "junit.xml", "report.html"},
-    )
+    names = {f"{artifact.name}/{one.path}" for one in artifact.manifest.contents}
+    assert names == {f"picasso-audit/{name}" for name in ("audit.json", "junit.xml", "report.html")}
+    measured = {name: value for name, value in values.items() if not name.startswith("_")}
+    # The page shows what MLflow has; the first line is the name of its run.
+    assert block_of("mlflow").splitlines()[1:] == [*listed(measured), *sorted(names)]
 
 
 @pytest.mark.slow
