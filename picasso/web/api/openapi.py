@@ -44,7 +44,8 @@ SETTINGS = {
     "explode": True,
     "example": {"Window": "0.30", "Strides": "10"},
 }
-TEXTS = {"application/json": {"type": "object"}} | {
+# The schemas of responses that are files, by their media type; others are bytes.
+FILES = {media: {"type": "object"} for media in ("application/json", "application/sarif+json")} | {
     media: {"type": "string"} for media in ("text/html", "text/csv", "text/markdown", "application/xml")
 }
 REFERENCE = "#/components/schemas/{name}"
@@ -199,7 +200,7 @@ def in_query(one: Operation) -> Iterator[dict[str, Any]]:
 
 def files(one: Operation) -> dict[str, Any]:
     """Return the content of a response that is a file."""
-    return {media: {"schema": TEXTS.get(media, BINARY)} for media in one.media}
+    return {media: {"schema": FILES.get(media, BINARY)} for media in one.media}
 
 
 def answer(one: Operation) -> dict[str, Any]:
