@@ -178,8 +178,15 @@ def chance_of(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 def certainty(chance: float) -> str:
-    """Say how improbable a difference is by chance."""
-    return f"Such a difference arises by chance with a probability below {max(0.001, chance):.1g}."
+    """Say how improbable a difference is by chance, below :data:`LEVEL`.
+
+    Examples:
+        >>> from picasso.grading.ranking import certainty
+        >>> certainty(0.0149)
+        'Such a difference arises by chance with a probability below 0.05.'
+    """
+    limit = next(limit for limit in (0.001, 0.01, LEVEL) if chance < limit)
+    return f"Such a difference arises by chance with a probability below {limit}."
 
 
 def standing_of(grade: Grade) -> Standing:

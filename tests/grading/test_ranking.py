@@ -46,6 +46,15 @@ def test_a_method_that_is_better_beyond_chance_is_preferred() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("differences", "limit"), [((0.0, 0.1, 0.2, 0.3, 0.5), 0.05), ((0.1, 0.1, 0.2, 0.2, 0.3), 0.01)]
+)
+def test_the_stated_probability_is_not_below_the_true_one(differences: tuple[float, ...], limit: float) -> None:
+    """One-sided p = .0314 and .0043, which would be rounded to .03 and .004."""
+    name, sentence = preferred(standing("Usual", *[0.0] * 5), standing("Other", *differences))
+    assert (name, sentence.endswith(f"by chance with a probability below {limit}.")) == ("Other", True), sentence
+
+
 def test_a_difference_by_chance_changes_nothing() -> None:
     name, sentence = preferred(standing("Usual", 0.1, 0.9, 0.1, 0.9, 0.1), standing("Other", 0.9, 0.1, 0.9, 0.1, 0.9))
     assert name == "Usual"
