@@ -148,7 +148,9 @@ def preference(standings: Sequence[Standing], default: str, titles: Mapping[str,
         )
     best = able[0]
     name, usual = titles[best.visualization], titles.get(default, default)
-    praised = f"{name} has the best mean score, {best.score:.3f} over {best.measured} images"
+    # One with a higher score may have failed a test.
+    whose = name if ranked(standings)[0] == best else f"Of the methods that pass the tests, {name}"
+    praised = f"{whose} has the best mean score, {best.score:.3f} over {best.measured} images"
     if best.visualization == default:
         return Preference(default, f"{praised}, and is the method that is used anyway.")
     other = next((one for one in able if one.visualization == default), None)

@@ -76,6 +76,15 @@ def test_what_fails_a_test_is_not_preferred(change: dict[str, Any]) -> None:
     assert preferred(standing("Usual", *[0.8, 0.9] * 3, **change), standing("Other", *[0.1, 0.2] * 3))[0] == "Other"
 
 
+def test_a_higher_score_that_does_not_count_is_not_denied() -> None:
+    usual, failing = standing("Usual", *[0.1, 0.2] * 3), standing("Other", *[0.8, 0.9] * 3, agreement=0.9)
+    words = "The usual one has the best mean score, 0.150 over 6 images, and is the method that is used anyway."
+    assert preferred(usual, failing)[1] == f"Of the methods that pass the tests, {words}"
+    assert preferred(usual)[1] == words
+    few = standing("Other", 0.8, 0.9, None, None, None, None)
+    assert preferred(usual, few)[1] == f"Of the methods that pass the tests, {words}"
+
+
 def test_few_images_say_nothing() -> None:
     name, sentence = preferred(standing("Usual", 0.1, 0.1, 0.1, 0.1, None), standing("Other", *[0.9] * 4, None))
     assert name == ""
