@@ -216,6 +216,10 @@ def test_one_that_had_to_be_stopped_has_failed(tmp_path: Path) -> None:
     ranking.begin(0, "PartialOcclusion")
     engine.promised[0].set_exception(WorkerDied("The ranking exceeded the time limit of 120 minutes."))
     assert (ranking.state(), len(engine.promised)) == ("failed", 1)
+    assert (ranking.error() or {})["message"] == (
+        "The ranking exceeded the time limit of 120 minutes. It was grading the map of number 0 by Partial occlusion. "
+        "If that happens again, rank the other methods without it."
+    )
 
 
 def test_a_part_without_progress_ends_the_ranking(tmp_path: Path) -> None:
