@@ -153,14 +153,21 @@ def preference(standings: Sequence[Standing], default: str, titles: Mapping[str,
     praised = f"{whose} has the best mean score, {best.score:.3f} over {best.measured} images"
     if best.visualization == default:
         return Preference(default, f"{praised}, and is the method that is used anyway.")
-    other = next((one for one in able if one.visualization == default), None)
+    other = next((one for one in standings if one.visualization == default), None)
     if other is None:
-        return Preference(best.visualization, f"{praised}. {usual} was not graded, or failed one of the tests.")
+        return Preference(best.visualization, f"{praised}. The usual method was not among those that were ranked.")
+    if not other.follows:
+        return Preference(best.visualization, f"{praised}. {usual} failed one of the tests.")
     pairs = [(a, b) for a, b in zip(best.scores, other.scores, strict=True) if a is not None and b is not None]
-    if len(pairs) >= MIN_IMAGES:
-        chance = chance_of(pairs) * max(1, len(standings) - 1)
-        if chance < LEVEL:
-            return Preference(best.visualization, f"{praised}; {usual} has {other.score:.3f}. {certainty(chance)}")
+    if len(pairs) < MIN_IMAGES:
+        return Preference(
+            default,
+            f"{praised}, but fewer than {MIN_IMAGES} of them have a score of {usual}, too, so {usual} is used as"
+            " before.",
+        )
+    chance = chance_of(pairs) * max(1, len(standings) - 1)
+    if chance < LEVEL:
+        return Preference(best.visualization, f"{praised}; {usual} has {other.score:.3f}. {certainty(chance)}")
     return Preference(
         default,
         f"{praised}, but is not better than {usual} ({other.score:.3f}) beyond chance, so {usual} is used as before.",

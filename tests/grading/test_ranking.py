@@ -85,6 +85,21 @@ def test_a_higher_score_that_does_not_count_is_not_denied() -> None:
     assert preferred(usual, few)[1] == f"Of the methods that pass the tests, {words}"
 
 
+def test_a_usual_method_that_lacks_a_score_is_not_replaced_without_a_comparison() -> None:
+    """Such as after a worker process was killed, or an image was removed."""
+    usual, other = standing("Usual", *[0.8] * 4, None, random=4), standing("Other", *[0.5, 0.6] * 2, 0.5)
+    name, sentence = preferred(usual, other)
+    assert name == "Usual"
+    assert sentence.endswith(
+        ", but fewer than 5 of them have a score of The usual one, too, so The usual one is used as before."
+    )
+    # One that has no score at all fails.
+    name, sentence = preferred(standing("Usual", *[None] * 5, random=0), other)
+    assert (name, sentence.endswith("The usual one failed one of the tests.")) == ("Other", True)
+    name, sentence = preferred(other)
+    assert (name, sentence.endswith("The usual method was not among those that were ranked.")) == ("Other", True)
+
+
 def test_few_images_say_nothing() -> None:
     name, sentence = preferred(standing("Usual", 0.1, 0.1, 0.1, 0.1, None), standing("Other", *[0.9] * 4, None))
     assert name == ""
