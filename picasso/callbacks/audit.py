@@ -169,6 +169,10 @@ class Audit(EpochCallback):
         if self._logdir:
             events = self.events(self._logdir)
             self._found |= {one.about for one in every if one.tier}
+            # As in the file of lines: what is not before this epoch is of an earlier training.
+            self._unwritten = {
+                about: [one for one in values if one[0] < epoch] for about, values in self._unwritten.items()
+            }
             for one in every:
                 self._unwritten.setdefault(one.about, []).append((epoch, one.value))
                 if one.about in self._found:

@@ -148,17 +148,26 @@ def preference(standings: Sequence[Standing], default: str, titles: Mapping[str,
         )
     best = able[0]
     name, usual = titles[best.visualization], titles.get(default, default)
-    praised = f"{name} has the best mean score, {best.score:.3f} over {best.measured} images"
+    # One with a higher score may have failed a test.
+    whose = name if ranked(standings)[0] == best else f"Of the methods that pass the tests, {name}"
+    praised = f"{whose} has the best mean score, {best.score:.3f} over {best.measured} images"
     if best.visualization == default:
         return Preference(default, f"{praised}, and is the method that is used anyway.")
-    other = next((one for one in able if one.visualization == default), None)
+    other = next((one for one in standings if one.visualization == default), None)
     if other is None:
-        return Preference(best.visualization, f"{praised}. {usual} was not graded, or failed one of the tests.")
+        return Preference(best.visualization, f"{praised}. The usual method was not among those that were ranked.")
+    if not other.follows:
+        return Preference(best.visualization, f"{praised}. {usual} failed one of the tests.")
     pairs = [(a, b) for a, b in zip(best.scores, other.scores, strict=True) if a is not None and b is not None]
-    if len(pairs) >= MIN_IMAGES:
-        chance = chance_of(pairs) * max(1, len(standings) - 1)
-        if chance < LEVEL:
-            return Preference(best.visualization, f"{praised}; {usual} has {other.score:.3f}. {certainty(chance)}")
+    if len(pairs) < MIN_IMAGES:
+        return Preference(
+            default,
+            f"{praised}, but fewer than {MIN_IMAGES} of them have a score of {usual}, too, so {usual} is used as"
+            " before.",
+        )
+    chance = chance_of(pairs) * max(1, len(standings) - 1)
+    if chance < LEVEL:
+        return Preference(best.visualization, f"{praised}; {usual} has {other.score:.3f}. {certainty(chance)}")
     return Preference(
         default,
         f"{praised}, but is not better than {usual} ({other.score:.3f}) beyond chance, so {usual} is used as before.",
@@ -178,8 +187,15 @@ def chance_of(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 def certainty(chance: float) -> str:
-    """Say how improbable a difference is by chance."""
-    return f"Such a difference arises by chance with a probability below {max(0.001, chance):.1g}."
+    """Say how improbable a difference is by chance, below :data:`LEVEL`.
+
+    Examples:
+        >>> from picasso.grading.ranking import certainty
+        >>> certainty(0.0149)
+        'Such a difference arises by chance with a probability below 0.05.'
+    """
+    limit = next(limit for limit in (0.001, 0.01, LEVEL) if chance < limit)
+    return f"Such a difference arises by chance with a probability below {limit}."
 
 
 def standing_of(grade: Grade) -> Standing:

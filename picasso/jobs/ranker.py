@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
 
-from picasso.errors import Cancelled, NotFound, PicassoError
+from picasso.errors import Cancelled, NotFound, PicassoError, reason
 from picasso.explanation.inputs import NamedImage, stored
 from picasso.explanation.registry import Registry
 from picasso.grading.maps import Subject
@@ -15,6 +16,8 @@ from picasso.grading.ranking import MapScore, preference
 from picasso.jobs.ranking_job import MethodRanking, Order
 from picasso.jobs.run import StoredImage
 from picasso.models.base import Model
+
+log = logging.getLogger(__name__)
 
 # After this time, other jobs get their turn.
 PART_SECONDS = 2.0
@@ -94,10 +97,15 @@ def score_of(
             controls = list(controls_of(subject, lambda _: report(0.0)))
             job.keep_controls(position, controls)
         return MapScore.of(graded(subject, controls, report))
-    except Cancelled:
+    # The second one is of a file of the ranking: the disk is full, or it was deleted.
+    except (Cancelled, OSError):
         raise
     except PicassoError as error:
         return MapScore(untested=(f"{image['name']}: {error.message}",))
+    # Plugins may raise anything, such as SystemExit; the other methods do not suffer from that.
+    except BaseException as error:
+        log.exception("ranking %s: %s failed on %s", job.id, method, image["name"])
+        return MapScore(untested=(f"{image['name']}: {method} failed: {reason(error)}.",))
 
 
 def opened(image: StoredImage, model: Model) -> NamedImage:

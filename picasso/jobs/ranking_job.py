@@ -107,16 +107,20 @@ class MethodRanking(ReportingJob):
         Args:
             why: the reason, as a sentence.
         """
-        image, method = fileio.read_json(self.folder / "begun") or (0, "")
-        if not method or self._map(image, method).exists():
-            return False
-        self.keep(image, method, MapScore(untested=(why,)))
-        return True
+        found = self.begun()
+        if found:
+            self.keep(*found, MapScore(untested=(why,)))
+        return found is not None
 
     # ---- read by both processes ---------------------------------------------------------------------------
 
     def _map(self, image: int, method: str) -> Path:
         return self.folder / "maps" / f"{image}-{method}.json"
+
+    def begun(self) -> tuple[int, str] | None:
+        """Return the map that was begun and is not graded: the position of the image, and the visualization."""
+        image, method = fileio.read_json(self.folder / "begun") or (0, "")
+        return None if not method or self._map(image, method).exists() else (image, method)
 
     def score(self, image: int, method: str) -> MapScore | None:
         """Return what was found for a map, or None if it is not graded yet; the arguments are as above."""

@@ -62,14 +62,25 @@ export const send = (url, document, options = {}) =>
     ...options,
   });
 
+// Tick in a fresh part what is ticked in the old one.
+const keepTicks = (old, now) => {
+  for (const { name, value } of old.querySelectorAll("input[type=checkbox][name]:checked")) {
+    const [key, content] = [name, value].map((one) => CSS.escape(one));
+    const box = now.querySelector(`input[type=checkbox][name="${key}"][value="${content}"]`);
+    if (box) box.checked = true;
+  }
+};
+
 // Replace parts of this page with those of a fresh copy and leave the rest; a part may appear or disappear.
 export const refresh = async (...selectors) => {
   const answer = await fetch(location.href, { cache: "no-store" });
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const selector of selectors) {
     const [old, now] = [document, fresh].map((page) => page.querySelector(selector));
-    if (old && now) old.replaceWith(now);
-    else if (old) old.remove();
+    if (old && now) {
+      keepTicks(old, now);
+      old.replaceWith(now);
+    } else if (old) old.remove();
   }
   document.dispatchEvent(new CustomEvent("refreshed"));
 };

@@ -119,8 +119,39 @@ def test_a_ranking_shows_its_progress_and_can_be_cancelled(visitor: Page) -> Non
     take_ten(visitor)
     visitor.goto(full(visitor, "/visualizations"))
     visitor.get_by_role("button", name="Rank the methods").click()
+    cancel = visitor.locator("[data-part=ranking]").get_by_role("button", name="Cancel")
+    cancel.focus()
     expect(visitor.locator(".ranking tbody tr").first).to_be_visible()
-    visitor.locator("[data-part=ranking]").get_by_role("button", name="Cancel").click()
+    # What is found appears without taking the focus from the button.
+    expect(cancel).to_be_focused()
+    cancel.press("Enter")
     expect(visitor.locator("[data-part=ranking]")).to_contain_text("The ranking was cancelled.")
     # What was found stays.
     assert visitor.locator(".ranking tbody tr").count() > 0
+
+
+def test_what_is_selected_while_the_model_is_loading_stays_selected(visitor: Page) -> None:
+    take_ten(visitor)
+    asked: list[Route] = []
+
+    def loading(route: Route) -> None:
+        page = route.fetch()
+        body = page.text().replace('data-model-state="ready"', 'data-model-state="loading"')
+        route.fulfill(response=page, body=body)
+
+    visitor.route("**/visualizations", loading, times=1)
+    visitor.route("**/api/app_state", lambda route: asked.append(route))
+    visitor.goto(full(visitor, "/visualizations"))
+    box = visitor.locator("input[name=visualization][value=XRAI]")
+    box.check()
+    # Marks the part that will be replaced.
+    visitor.eval_on_selector("[data-part=visualizations]", "part => part.classList.add('old')")
+    while not asked:
+        visitor.wait_for_timeout(50)
+    for route in asked:
+        route.continue_()
+    visitor.unroute("**/api/app_state")
+    expect(visitor.locator("[data-part=visualizations].old")).to_have_count(0)
+    expect(visitor.locator("[data-part=visualizations]")).to_have_count(1)
+    expect(box).to_be_checked()
+    assert visitor.locator("input[name=visualization]:checked").count() == 1

@@ -121,6 +121,28 @@ def test_a_curve_has_the_epochs_before_the_finding(
     assert curve == {epoch: pytest.approx(one["value"], abs=1e-5) for epoch, one in found.items()}
 
 
+def test_a_curve_has_no_epochs_of_an_earlier_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tests.summaries.test_existing import read, values
+
+    original, calls = audit_callback.tested, list[int]()
+
+    def weak(*given: Any) -> Any:
+        calls.append(1)
+        return [one._replace(tier="") if len(calls) < 5 else one for one in original(*given)]
+
+    monkeypatch.setattr("picasso.callbacks.audit.tested", weak)
+    first, second = tmp_path / "first", tmp_path / "second"
+    audit = Audit(folder, tensorboard=first, interventions=INTERVENTIONS, labels=NAMES)
+    fit(folder, audit, epochs=4)
+    # Nothing was found yet; the same callback with another model, and another folder to tell the files apart.
+    audit._logdir = second
+    fit(folder, audit, epochs=2)
+    assert sorted(values(read(second), "reliance/Brightness (“bright” and “dark”)")) == [1, 2]
+
+
 def test_the_model_is_audited_before_the_training_if_that_is_wanted(folder: Path, tmp_path: Path) -> None:
     wanted: dict[str, Any] = {"interventions": INTERVENTIONS, "labels": NAMES, "before": True}
     untrained = picasso.audit_model(

@@ -46,6 +46,15 @@ def test_a_method_that_is_better_beyond_chance_is_preferred() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("differences", "limit"), [((0.0, 0.1, 0.2, 0.3, 0.5), 0.05), ((0.1, 0.1, 0.2, 0.2, 0.3), 0.01)]
+)
+def test_the_stated_probability_is_not_below_the_true_one(differences: tuple[float, ...], limit: float) -> None:
+    """One-sided p = .0314 and .0043, which would be rounded to .03 and .004."""
+    name, sentence = preferred(standing("Usual", *[0.0] * 5), standing("Other", *differences))
+    assert (name, sentence.endswith(f"by chance with a probability below {limit}.")) == ("Other", True), sentence
+
+
 def test_a_difference_by_chance_changes_nothing() -> None:
     name, sentence = preferred(standing("Usual", 0.1, 0.9, 0.1, 0.9, 0.1), standing("Other", 0.9, 0.1, 0.9, 0.1, 0.9))
     assert name == "Usual"
@@ -65,6 +74,30 @@ def test_what_fails_a_test_is_not_preferred(change: dict[str, Any]) -> None:
     assert preferred(usual, better)[0] == "Usual"
     # A usual method that fails a test itself is replaced.
     assert preferred(standing("Usual", *[0.8, 0.9] * 3, **change), standing("Other", *[0.1, 0.2] * 3))[0] == "Other"
+
+
+def test_a_higher_score_that_does_not_count_is_not_denied() -> None:
+    usual, failing = standing("Usual", *[0.1, 0.2] * 3), standing("Other", *[0.8, 0.9] * 3, agreement=0.9)
+    words = "The usual one has the best mean score, 0.150 over 6 images, and is the method that is used anyway."
+    assert preferred(usual, failing)[1] == f"Of the methods that pass the tests, {words}"
+    assert preferred(usual)[1] == words
+    few = standing("Other", 0.8, 0.9, None, None, None, None)
+    assert preferred(usual, few)[1] == f"Of the methods that pass the tests, {words}"
+
+
+def test_a_usual_method_that_lacks_a_score_is_not_replaced_without_a_comparison() -> None:
+    """Such as after a worker process was killed, or an image was removed."""
+    usual, other = standing("Usual", *[0.8] * 4, None, random=4), standing("Other", *[0.5, 0.6] * 2, 0.5)
+    name, sentence = preferred(usual, other)
+    assert name == "Usual"
+    assert sentence.endswith(
+        ", but fewer than 5 of them have a score of The usual one, too, so The usual one is used as before."
+    )
+    # One that has no score at all fails.
+    name, sentence = preferred(standing("Usual", *[None] * 5, random=0), other)
+    assert (name, sentence.endswith("The usual one failed one of the tests.")) == ("Other", True)
+    name, sentence = preferred(other)
+    assert (name, sentence.endswith("The usual method was not among those that were ranked.")) == ("Other", True)
 
 
 def test_few_images_say_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from picasso import config
 from picasso.errors import BadRequest, NotFound, WorkerCrashed, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.grading.maps import Subject
-from picasso.grading.methods import controls_of
+from picasso.grading.methods import controls_of, graded
 from picasso.grading.ranking import MapScore
 from picasso.jobs import ranker, worker
 from picasso.jobs.engine import Engine
@@ -106,6 +107,37 @@ def test_a_removed_image_is_named_and_the_others_count(tmp_path: Path) -> None:
         assert [score is None for score in standing.scores] == [True, False]
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), TypeError("unready")])
+def test_whatever_a_method_raises_the_others_are_ranked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    original = graded
+
+    def fail(subject: Subject, *given: Any) -> Any:
+        if subject.visualization.__name__ == "SaliencyMaps":
+            raise error
+        return original(subject, *given)
+
+    monkeypatch.setattr(ranker, "graded", fail)
+    ranking = made(tmp_path, 1)
+    end(ranking)
+    assert (ranking.state(), ranking.error()) == ("finished", None)
+    fine, failed = ranking.standings()
+    assert (fine.measured, failed.measured) == (1, 0)
+    (why,) = failed.untested
+    assert why.startswith(f"number 0: SaliencyMaps failed: {type(error).__name__}")
+
+
+def test_a_full_disk_fails_the_ranking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(MethodRanking, "keep_controls", full)
+    ranking = made(tmp_path, 1)
+    end(ranking)
+    assert (ranking.state(), "disk is full" in (ranking.error() or {})["message"]) == ("failed", True)
+
+
 def test_a_cancelled_ranking_stops_at_the_next_report_and_keeps_what_it_found(tmp_path: Path) -> None:
     ranking = made(tmp_path)
 
@@ -184,6 +216,10 @@ def test_one_that_had_to_be_stopped_has_failed(tmp_path: Path) -> None:
     ranking.begin(0, "PartialOcclusion")
     engine.promised[0].set_exception(WorkerDied("The ranking exceeded the time limit of 120 minutes."))
     assert (ranking.state(), len(engine.promised)) == ("failed", 1)
+    assert (ranking.error() or {})["message"] == (
+        "The ranking exceeded the time limit of 120 minutes. It was grading the map of number 0 by Partial occlusion. "
+        "If that happens again, rank the other methods without it."
+    )
 
 
 def test_a_part_without_progress_ends_the_ranking(tmp_path: Path) -> None:

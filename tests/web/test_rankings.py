@@ -121,7 +121,12 @@ def test_the_workspace_uses_the_method_that_is_preferred(visitor: FlaskClient, a
     # Other questions, and a method that was chosen, are left alone.
     assert words not in visitor.get("/?question=parts").text
     assert words not in visitor.get("/?method=RISE").text
-    # So are other visitors, and other models.
+    # A plugin may be removed.
+    prefer(app, found, "Gone")
+    page = visitor.get("/").text
+    assert (words in page, '<input type="hidden" name="method" value="PartialOcclusion">' in page) == (False, True)
+    prefer(app, found, "RISE")
+    # Other visitors and other models are left alone.
     assert words not in app.test_client().get("/").text
     order = folder_of(app, found) / "ranking.json"
     order.write_text(json.dumps({**json.loads(order.read_text()), "model": "another"}))
