@@ -12,6 +12,7 @@ __all__ = [
     "job_queue",
     "prediction_job",
     "ranking_job",
+    "reporting_job",
     "request_checks",
     "result_cache",
     "reuse",

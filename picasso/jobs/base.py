@@ -89,32 +89,3 @@ class Job:
         """Return why it failed."""
         error: dict[str, str] | None = fileio.read_json(self.folder / "error.json")
         return error
-
-
-#: The states of a :class:`ReportingJob`.
-StateName = Literal["waiting", "running", "finished", "cancelled", "failed"]
-
-
-class ReportingJob(Job):
-    """A job whose progress is a fraction in a file, with the computing time so far."""
-
-    def report(self, fraction: float, seconds: float) -> None:
-        """Store the progress, 0..1, and the computing time so far."""
-        fileio.write_json(self.folder / "progress.json", [round(fraction, 4), round(seconds, 3)])
-
-    def state(self) -> StateName:
-        """Return its state."""
-        return self.end() or ("running" if (self.folder / "progress.json").exists() else "waiting")
-
-    def at_work(self) -> bool:
-        """Tell whether it is queued or running."""
-        return not self.deleted() and self.state() in ("waiting", "running")
-
-    def progress(self) -> tuple[float, float]:
-        """Return the progress, 0..1, and the computing time so far in seconds."""
-        fraction, seconds = fileio.read_json(self.folder / "progress.json") or (0.0, 0.0)
-        return (1.0 if self.is_done() else fraction), seconds
-
-    def computed(self) -> float:
-        """Return the computing time so far, in seconds."""
-        return self.progress()[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 
@@ -13,7 +12,7 @@ from picasso.explanation.registry import Registry
 from picasso.grading.maps import Subject
 from picasso.grading.methods import controls_of, forget, graded
 from picasso.grading.ranking import MapScore, preference
-from picasso.jobs.ranking_job import MethodRanking, Order
+from picasso.jobs.ranking_job import MethodRanking, RankingOrder
 from picasso.jobs.run import StoredImage
 from picasso.models.base import Model
 
@@ -21,8 +20,6 @@ log = logging.getLogger(__name__)
 
 # After this time, other jobs get their turn.
 PART_SECONDS = 2.0
-# The time between two reports of the progress.
-REPORT_SECONDS = 0.5
 
 
 def rank_part(job: MethodRanking, model: Model, registry: Registry, checkpoint: Callable[[], None]) -> None:
@@ -44,16 +41,11 @@ def rank_part(job: MethodRanking, model: Model, registry: Registry, checkpoint: 
     order = job.order()
     places = [(image, method) for image in range(len(order.images)) for method in order.methods]
     todo = [place for place in places if job.score(*place) is None]
-    before, began, reported, done = job.computed(), time.perf_counter(), -math.inf, 0
+    before, began, done = job.computed(), time.perf_counter(), 0
+    of_all = job.reporter(checkpoint)
 
     def report(fraction: float) -> None:
-        nonlocal reported
-        if job.is_stopped():
-            raise Cancelled
-        if (seconds := time.perf_counter() - began) - reported > REPORT_SECONDS:
-            reported = seconds
-            job.report((len(places) - len(todo) + done + fraction) / len(places), before + seconds)
-        checkpoint()
+        of_all((len(places) - len(todo) + done + fraction) / len(places))
 
     report(0.0)
     try:
@@ -71,7 +63,7 @@ def rank_part(job: MethodRanking, model: Model, registry: Registry, checkpoint: 
 
 def score_of(
     job: MethodRanking,
-    order: Order,
+    order: RankingOrder,
     position: int,
     method: str,
     model: Model,

@@ -1,7 +1,7 @@
 """A ranking of methods as a folder of files, like a run in :mod:`picasso.jobs.run`.
 
 ======================  ===========================================================================================
-``ranking.json``        :class:`Order`: the images, the methods, and how the worker finds the model
+``ranking.json``        :class:`RankingOrder`: the images, the methods, and how the worker finds the model
 ``progress.json``       the progress, 0..1, and the computing time so far in seconds
 ``maps/``               a :class:`picasso.grading.ranking.MapScore` for each image and method, such as ``3-RISE.json``
 ``controls/``           the curves of the controls of each image, such as ``3.json``
@@ -14,69 +14,35 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from picasso import fileio
-from picasso.errors import NotFound
 from picasso.grading.curves import Curve
 from picasso.grading.ranking import MapScore, Preference, Standing
-from picasso.jobs.base import ReportingJob
-from picasso.jobs.run import StoredImage
+from picasso.jobs.reporting_job import Order, ReportingJob
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to rank.
+class RankingOrder(Order):
+    """What to rank; the methods are graded on the images.
 
     Attributes:
-        configuration: how the worker finds the model.
-        images: the images that the methods are graded on.
         methods: the titles of the visualizations by their names.
         default: the name of the visualization that is used without a ranking.
-        model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
-        created: the time of the creation, in seconds since the epoch.
     """
 
-    configuration: dict[str, Any]
-    images: Sequence[StoredImage]
     methods: Mapping[str, str]
     default: str
-    model: str
-    created: float
 
 
-class MethodRanking(ReportingJob):
+class MethodRanking(ReportingJob[RankingOrder]):
     """The folder of one ranking; its state is read from its files."""
 
-    document, kind = "ranking.json", "ranking"
+    document, kind, order_type = "ranking.json", "ranking", RankingOrder
     gone = "There is no such ranking in this session. It may have been deleted or have expired."
-
-    @classmethod
-    def create(cls, parent: Path, order: Order) -> MethodRanking:
-        """Create the folder of a new ranking with an unguessable id."""
-        ranking = cls(parent / secrets.token_hex(8))
-        parent.mkdir(exist_ok=True)
-        with fileio.whole_folder(ranking.folder) as draft:
-            for part in ("maps", "controls"):
-                (draft / part).mkdir()
-            fileio.write_json(draft / cls.document, asdict(order))
-        return ranking
-
-    def order(self) -> Order:
-        """Return what to rank, or raise NotFound if the ranking was deleted in the meantime."""
-        document = fileio.read_json(self.folder / self.document)
-        if document is None:
-            raise NotFound(self.gone)
-        return Order(**document)
-
-    @property
-    def created(self) -> float:
-        """The time of its creation, in seconds since the epoch."""
-        return self.order().created
+    folders = ("maps", "controls")
 
     # ---- written by the worker ----------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
 from picasso.inside.factors import require_package
 from picasso.inside.looking import class_of
-from picasso.jobs.concept_search import Order as ConceptOrder
-from picasso.jobs.ranking_job import Order as RankingOrder
+from picasso.jobs.concept_search import ConceptOrder
+from picasso.jobs.ranking_job import RankingOrder
 from picasso.jobs.run import Spec, StoredImage
 from picasso.jobs.served_model import ServedModel
 
@@ -118,7 +118,7 @@ def checked_search(
     wanted = class_of(spec, served.class_names(), target)
     if not images:
         raise BadRequest("There are no images to look at. Upload images or add samples.", field="images")
-    return ConceptOrder(configured, images, layer or layers[0], wanted, count, audit, model, time.time())
+    return ConceptOrder(configured, images, model, time.time(), layer or layers[0], wanted, count, audit)
 
 
 def checked_ranking(
@@ -153,4 +153,4 @@ def checked_ranking(
     if len(images) > MAX_RANKED:
         raise BadRequest(f"A ranking is about at most {MAX_RANKED} images, not {len(images)}.", field="images")
     methods = {entry.name: entry.title for entry in entries}
-    return RankingOrder(configured, images, methods, USUAL, model, time.time())
+    return RankingOrder(configured, images, model, time.time(), methods, USUAL)

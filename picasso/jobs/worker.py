@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,8 +50,6 @@ log = logging.getLogger(__name__)
 
 # The time until the first preview of an image, and between previews.
 PREVIEW_SECONDS = 1.0
-# The time between two reports of the progress of a search for concepts.
-REPORT_SECONDS = 0.5
 # The number of models to compare with that stay in memory, those used last; a folder may have many checkpoints.
 MODELS_IN_MEMORY = 4
 
@@ -206,17 +203,7 @@ def run_concepts(folder: str, checkpoint: Callable[[], None] = lambda: None) -> 
     with report_errors(search, "search for concepts"), search.unless_deleted(Cancelled()):
         order = search.order()
         model = model_of(json.dumps(order.configuration, sort_keys=True))
-        started, reported = time.perf_counter(), -math.inf
-
-        def report(fraction: float) -> None:
-            nonlocal reported
-            if search.is_stopped():
-                raise Cancelled
-            if (seconds := time.perf_counter() - started) - reported > REPORT_SECONDS:
-                search.report(fraction, seconds)
-                reported = seconds
-            checkpoint()
-
+        report = search.reporter(checkpoint)
         report(0.0)
         found = concepts(
             model,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from picasso import fileio
 from picasso.config import Settings
@@ -21,10 +21,11 @@ from picasso.grading.ranking import Preference
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
-from picasso.jobs.base import Job, ReportingJob
+from picasso.jobs.base import Job
 from picasso.jobs.concept_search import ConceptSearch
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.ranking_job import MethodRanking
+from picasso.jobs.reporting_job import ReportingJob
 from picasso.jobs.run import Run, StoredImage
 from picasso.storage.quota import Quotas
 
@@ -361,7 +362,7 @@ class Session:
         job.cancel()
         fileio.remove(job.folder, self._trash)
 
-    def _keep_latest(self, jobs: Sequence[ReportingJob], most: int) -> None:
+    def _keep_latest(self, jobs: Sequence[ReportingJob[Any]], most: int) -> None:
         """Delete what has ended of the jobs beyond a number, of which the newest come first."""
         for job in [one for one in jobs[most:] if not one.at_work()]:
             self._remove(job)

@@ -16,8 +16,8 @@ from picasso import config
 from picasso.errors import NotFound, WorkerCrashed
 from picasso.explanation.registry import Registry
 from picasso.inside import factors
-from picasso.jobs import worker
-from picasso.jobs.concept_search import ConceptSearch, Order
+from picasso.jobs import reporting_job, worker
+from picasso.jobs.concept_search import ConceptOrder, ConceptSearch
 from picasso.jobs.engine import Engine
 from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.run import StoredImage
@@ -44,11 +44,11 @@ def made(folder: Path, **changes: Any) -> ConceptSearch:
         "model": "planted",
         "created": time.time(),
     }
-    return ConceptSearch.create(folder / "concepts", Order(**{**order, **changes}))
+    return ConceptSearch.create(folder / "concepts", ConceptOrder(**{**order, **changes}))
 
 
 def test_a_search_reports_its_progress_and_finishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "REPORT_SECONDS", -1)
+    monkeypatch.setattr(reporting_job, "REPORT_SECONDS", -1)
     search, seen = made(tmp_path), list[float]()
     assert (search.state(), search.at_work(), search.found()) == ("waiting", True, None)
     worker.run_concepts(str(search.folder), lambda: seen.append(search.progress()[0]))

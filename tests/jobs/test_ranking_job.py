@@ -18,10 +18,10 @@ from picasso.explanation.registry import Registry
 from picasso.grading.maps import Subject
 from picasso.grading.methods import controls_of, graded
 from picasso.grading.ranking import MapScore
-from picasso.jobs import ranker, worker
+from picasso.jobs import ranker, reporting_job, worker
 from picasso.jobs.engine import Engine
 from picasso.jobs.job_queue import JobQueue
-from picasso.jobs.ranking_job import MethodRanking, Order
+from picasso.jobs.ranking_job import MethodRanking, RankingOrder
 from picasso.jobs.request_checks import MAX_RANKED
 from picasso.jobs.run import StoredImage
 from tests.conftest import fake_settings, noise_image
@@ -48,7 +48,7 @@ def made(folder: Path, count: int = 2, **changes: Any) -> MethodRanking:
         "model": "linear",
         "created": time.time(),
     }
-    return MethodRanking.create(folder / "rankings", Order(**{**order, **changes}))
+    return MethodRanking.create(folder / "rankings", RankingOrder(**{**order, **changes}))
 
 
 def end(ranking: MethodRanking, checkpoint: Callable[[], None] = lambda: None) -> int:
@@ -63,7 +63,7 @@ def end(ranking: MethodRanking, checkpoint: Callable[[], None] = lambda: None) -
 
 def test_each_part_grades_some_maps_until_all_are_graded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranker, "PART_SECONDS", 0.0)
-    monkeypatch.setattr(ranker, "REPORT_SECONDS", -1.0)
+    monkeypatch.setattr(reporting_job, "REPORT_SECONDS", -1.0)
     ranking, seen = made(tmp_path), list[float]()
     assert (ranking.state(), ranking.at_work(), ranking.preference()) == ("waiting", True, None)
     worker.run_ranking(str(ranking.folder))

@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType, convert
 
 from picasso.errors import BadRequest, NotFound
 from picasso.inside.concepts import COUNT, MAX_COUNT
-from picasso.jobs.base import StateName
 from picasso.jobs.concept_search import ConceptSearch
+from picasso.jobs.reporting_job import StateName
 from picasso.storage.session import Session
 from picasso.web.api.documents import (
     Address,

@@ -7,8 +7,8 @@ from typing import Annotated
 from flask import Blueprint, url_for
 from msgspec import Meta, convert
 
-from picasso.jobs.base import StateName
 from picasso.jobs.ranking_job import MethodRanking
+from picasso.jobs.reporting_job import StateName
 from picasso.jobs.request_checks import MAX_RANKED
 from picasso.web.api.documents import Address, Count, Document, Done, ErrorDetail, Fraction, Request, Started, Uid
 from picasso.web.api.operations import GRADES, operation
