@@ -270,6 +270,17 @@ def workspace(studio: Studio) -> None:
         studio.take(page, "workspace")
 
 
+@state("digits")
+def ranking(studio: Studio) -> None:
+    with studio.page(width=1000) as page:
+        take_ten(page)
+        page.locator("[data-model-state=ready]").wait_for(timeout=120_000)
+        page.goto(urljoin(studio.address, "/visualizations"))
+        page.get_by_role("button", name="Rank the methods").click()
+        page.get_by_role("button", name="Rank again").wait_for(timeout=600_000)
+        page.locator("[data-part=ranking]").screenshot(path=studio.folder / "ranking.png")
+
+
 @state("photographs")
 def grade(studio: Studio) -> None:
     with studio.page(width=1280, height=860) as page:
