@@ -158,7 +158,7 @@ def test_the_limits_are_those_of_the_setting(tmp_path: Path) -> None:
     assert (finding.kind, finding.what) == ("limit", "it has 4 MB, and 3 MB are allowed")
     loaded = ONNXModel()
     loaded.limits = Limits.of(3)
-    with pytest.raises(ModelError, match=r"3 MB are allowed; a.onnx. To allow more: model_mb=8000"):
+    with pytest.raises(ModelError, match=r"3 MB are allowed. To allow more: model_mb=8000"):
         loaded.load(path=str(file))
 
 

@@ -126,7 +126,9 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
     if found:
         first, others = found[0], len(found) - 1
         more = f" ({others} more finding{'s' if others > 1 else ''}.)" if others else ""
-        said = f"was not loaded: {first.what}; {first.where}.{more}"
+        # The file itself is named already.
+        place = "" if first.where == report.path.name else f"; {first.where}"
+        said = f"was not loaded: {first.what}{place}.{more}"
         if first.name:
             said = f"uses {shown(first.name)[1:-1]}, a class or function that is not part of Keras."
         raise ModelError(f"{report.path.name} {said}{advice(first)}")
