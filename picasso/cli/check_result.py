@@ -11,7 +11,7 @@ import click
 
 from picasso.cli.options import Command, require_folder
 from picasso.cli.sarif_file import Collected, SarifFile, model_path
-from picasso.sarif import Alert, Level, Rule
+from picasso.evaluation.sarif import Alert, Level, Rule
 
 if TYPE_CHECKING:
     from picasso.config import Settings

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from picasso.errors import BadRequest, PicassoError
-from picasso.sarif import Alert, Level, Rule, sarif
+from picasso.evaluation.sarif import Alert, Level, Rule, sarif
 
 if TYPE_CHECKING:
     from picasso.config import Settings
@@ -85,7 +85,7 @@ def model_path(settings: Settings) -> Path:
 
 
 def write_sarif(file: Path, alerts: Sequence[Alert]) -> None:
-    """Write alerts; see :func:`picasso.sarif.sarif`.
+    """Write alerts; see :func:`picasso.evaluation.sarif.sarif`.
 
     Raises:
         BadRequest: the file can't be written.

@@ -1,3 +1,3 @@
-"""Labeled folders of images: accuracy and its interval, the order of classes, and the check of a loaded model."""
+"""Labeled folders of images: accuracy, its interval, the order of classes; the check of a model; findings as SARIF."""
 
-__all__ = ["image_files", "intervals", "labeled_folder", "model_check"]
+__all__ = ["image_files", "intervals", "labeled_folder", "model_check", "sarif"]

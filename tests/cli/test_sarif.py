@@ -14,7 +14,7 @@ from picasso.cli import check_result
 from picasso.cli.sarif_file import SarifFile
 from picasso.errors import BadRequest
 from picasso.evaluation.model_check import Source
-from picasso.sarif import Alert, Level, Rule, sarif
+from picasso.evaluation.sarif import Alert, Level, Rule, sarif
 from tests.audit.test_audit import audit
 from tests.audit.test_coverage import command
 from tests.audit.test_failures import finding

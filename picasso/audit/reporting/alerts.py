@@ -8,7 +8,7 @@ from pathlib import Path
 from picasso.audit.reporting.failures import JudgedAlarm
 from picasso.audit.reporting.reliance import Document
 from picasso.audit.reporting.summary import not_judged
-from picasso.sarif import Alert, Level, Rule
+from picasso.evaluation.sarif import Alert, Level, Rule
 
 FAILED = Rule(
     "audit-failed",

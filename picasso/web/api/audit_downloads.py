@@ -15,7 +15,7 @@ from picasso.audit.reporting.alerts import audit_alerts
 from picasso.audit.reporting.failures import FailureRule
 from picasso.audit.reporting.model_card import model_card
 from picasso.audit.reporting.summary import summary
-from picasso.sarif import sarif
+from picasso.evaluation.sarif import sarif
 from picasso.web.api.audits import AuditId, made, need_audit
 from picasso.web.api.operations import AUDITS, operation
 

@@ -72,7 +72,7 @@ def sarif(alerts: Sequence[Alert]) -> dict[str, Any]:
 
     Examples:
         >>> from pathlib import Path
-        >>> from picasso.sarif import Alert, Level, Rule, sarif
+        >>> from picasso.evaluation.sarif import Alert, Level, Rule, sarif
         >>> rule = Rule("dark", "A dark image", "Take a lighter one.")
         >>> log = sarif([Alert(rule, Level.WARNING, "The image is dark.", Path("a b.png"))])
         >>> log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
