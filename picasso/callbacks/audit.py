@@ -115,14 +115,13 @@ class Audit(EpochCallback):
         labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
         preprocess: Any = "",
     ) -> None:
-        super().__init__(every, model, labels, preprocess, to, tensorboard)
+        super().__init__(every, model, labels, preprocess, to, tensorboard, before=before)
         if not isinstance(pairs, int) or pairs < 0:
             raise BadRequest(f"pairs is a number of pairs of classes, or 0 for all, not {pairs!r}.", field="pairs")
         if not interventions:
             raise BadRequest("An audit needs at least one intervention.", field="interventions")
         if not Path(folder).is_dir():
             raise BadRequest(f"There is no folder {folder}, which would contain a folder of images for each class.")
-        self._before = before
         self._images, self._interventions = Path(folder), checked(interventions)
         self._masks = object_masks.folder_of(self._images, None if masks is None else Path(masks))
         self._pairs, self._budget, self._seed = pairs, budget, seed

@@ -34,6 +34,7 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
         preprocess: keywords or a function, as for :func:`picasso.load_model`.
         to: the folder for files, or None.
         tensorboard: the folder for an event file of TensorBoard, or None.
+        before: whether to record the model before its first epoch, too.
 
     Raises:
         BadRequest: ``every`` is no positive integer, ``to`` is a file, or there is no folder.
@@ -49,6 +50,8 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
         preprocess: Any,
         to: str | Path | None,
         tensorboard: str | Path | None,
+        *,
+        before: bool = False,
     ) -> None:
         super().__init__()
         if to is None and tensorboard is None:
@@ -71,8 +74,9 @@ class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras has
         self._unusable = False
         # Whether the rounding errors of the wrapped model are those of the weights before the training.
         self._untrained = False
-        # Whether to record the model before its first epoch, too, and whether that epoch is still to come.
-        self._before = self._first = False
+        self._before = before
+        # Whether the first epoch of a training is still to come.
+        self._first = False
         self._to = None if to is None else Path(to)
         self._logdir = None if tensorboard is None else Path(tensorboard)
         self._events: EventWriter | None = None
