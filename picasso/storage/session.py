@@ -17,7 +17,6 @@ from typing import IO, Any, TypeVar
 from picasso import fileio
 from picasso.config import Settings
 from picasso.errors import NotFound, TooLarge
-from picasso.grading.ranking import Preference
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
@@ -338,8 +337,8 @@ class Session:
         """Delete the oldest rankings, if there are too many and they have ended."""
         self._keep_latest(self.rankings(), MAX_RANKINGS)
 
-    def preferred_method(self, model: str) -> Preference | None:
-        """Return the method that the newest ranking of a model prefers, or None if there is none.
+    def preferred_method(self, model: str) -> str:
+        """Return the name of the visualization that the newest ranking of a model prefers, or "" if there is none.
 
         Args:
             model: the identity of the model; see :func:`picasso.jobs.prediction_job.identity`.
@@ -347,8 +346,8 @@ class Session:
         for ranking in self.rankings():
             with suppress(NotFound):
                 if (found := ranking.preference()) and ranking.order().model == model:
-                    return found if found.visualization else None
-        return None
+                    return found.visualization
+        return ""
 
     # ---- all jobs -----------------------------------------------------------------------------------------
 

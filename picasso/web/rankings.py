@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picasso.grading.ranking import Preference, Standing, ranked
+from picasso.grading.ranking import Standing, ranked
 from picasso.jobs.ranking_job import MethodRanking
 from picasso.jobs.run import StoredImage
 from picasso.storage.session import Session
@@ -52,9 +52,9 @@ def in_order(ranking: MethodRanking) -> list[Standing]:
     return ranked(ranking.standings())
 
 
-def preferred() -> Preference | None:
-    """Return the method that the newest ranking of this model by the visitor prefers, or None."""
+def preferred() -> str:
+    """Return the name of the visualization that the visitor's newest ranking of this model prefers, or ""."""
     session = find_session()
     if session is None or services().model.status()["state"] != "ready":
-        return None
+        return ""
     return session.preferred_method(model_identity())

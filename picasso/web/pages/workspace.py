@@ -127,8 +127,7 @@ class View:
     @cached_property
     def preferred(self) -> str:
         """The name of the visualization that a ranking prefers for the model, or ""."""
-        found = preferred()
-        return found.visualization if found else ""
+        return preferred()
 
     @property
     def praised(self) -> bool:
